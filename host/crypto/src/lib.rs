@@ -1,0 +1,15 @@
+//! Keys and what they seal: master, tenant and erasure keys, purposes, secrets and password hashes.
+
+mod error;
+mod keyring;
+mod keyset;
+mod master;
+pub mod password;
+mod seal;
+mod secret;
+
+pub use error::CryptoError;
+pub use keyring::{ErasureKey, Keyring};
+pub use master::{MasterKey, MasterKeySource};
+pub use seal::Purpose;
+pub use secret::{Secret, ct_eq, random_bytes};

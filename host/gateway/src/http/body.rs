@@ -1,0 +1,122 @@
+//! Request bodies: JSON only, bounded in size and time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
+use vaxel_core::{Problem, Reason};
+
+use super::Body;
+
+/// Reads a whole body of at most `bytes_max` within `timeout_ms`.
+pub(crate) async fn read(body: Body, bytes_max: usize, timeout_ms: u64) -> Result<Bytes, Problem> {
+    let reading = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
+        Err(_) => Err(Problem::new(Reason::Invalid, "The request body took too long.")
+            .with_code("request_timeout")),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
+            Reason::TooLarge,
+            format!("A request body has at most {bytes_max} bytes."),
+        )),
+        Ok(Err(_)) => Err(Problem::new(Reason::Invalid, "The request body broke off.")),
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+    }
+}
+
+/// Whether the request says that its body is JSON (in UTF-8, the only JSON there is).
+pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|text| {
+            let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
+            let charset = parameters.trim().to_ascii_lowercase();
+            kind.trim().eq_ignore_ascii_case("application/json")
+                && matches!(charset.as_str(), "" | "charset=utf-8" | "charset=\"utf-8\"")
+        });
+    let plain = !headers.contains_key(header::CONTENT_ENCODING);
+    if json && plain {
+        Ok(())
+    } else {
+        Err(Problem::new(Reason::Invalid, "The body must be application/json, not compressed.")
+            .with_code("unsupported_media_type"))
+    }
+}
+
+/// The JSON in a body.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The position helps, the text around it might be somebody's.
+        Problem::new(
+            Reason::Invalid,
+            format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
+        )
+        .with_code("malformed_json")
+    })
+}
+
+/// A body that says how long it would be and sends nothing: the answer to HEAD.
+pub(crate) struct LengthOnly(u64);
+
+impl LengthOnly {
+    pub(crate) fn new(len: usize) -> Self {
+        Self(u64::try_from(len).unwrap_or(u64::MAX))
+    }
+}
+
+impl http_body::Body for LengthOnly {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_is_taken() {
+        let table = [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json; charset=latin1", false),
+            ("text/plain", false),
+            ("application/jsonx", false),
+            ("application/x-www-form-urlencoded", false),
+        ];
+        for (text, taken) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, text.parse().unwrap());
+            assert_eq!(check_is_json(&headers).is_ok(), taken, "{text}");
+        }
+        assert!(check_is_json(&HeaderMap::new()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_too_large() {
+        let problem = read(Body::from(vec![0; 11]), 10, 1_000).await.unwrap_err();
+        assert_eq!(problem.reason, Reason::TooLarge);
+        assert_eq!(read(Body::from(vec![0; 10]), 10, 1_000).await.unwrap().len(), 10);
+    }
+
+    #[test]
+    fn a_parse_error_does_not_repeat_the_text() {
+        let problem = parse(b"{\"password\": hunter2}").unwrap_err();
+        assert!(!problem.detail.contains("hunter2"));
+    }
+}

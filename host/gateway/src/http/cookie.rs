@@ -1,0 +1,81 @@
+//! The one cookie we set: the refresh token of a signed-in device, bound to exactly this host.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// The `__Host-` prefix makes browsers refuse it unless it is Secure, without Domain and for the whole host:
+/// a sibling under the same parent domain can neither read nor plant it.
+pub(crate) const REFRESH_COOKIE: &str = "__Host-vaxel_refresh";
+
+/// What an answer does to the refresh cookie.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum CookieChange {
+    Set { token: String, age_s: u64 },
+    Expire,
+}
+
+impl CookieChange {
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let text = match self {
+            Self::Set { token, age_s } => format!(
+                "{REFRESH_COOKIE}={token}; Path=/; Max-Age={age_s}; Secure; HttpOnly; SameSite=Strict"
+            ),
+            Self::Expire => {
+                format!("{REFRESH_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
+            }
+        };
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// The refresh token that the browser sent. Two of them are none: one was planted.
+pub(crate) fn refresh_token(headers: &HeaderMap) -> Option<String> {
+    let mut found = None;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.to_str().ok()?.split(';') {
+            let Some((name, token)) = pair.trim().split_once('=') else { continue };
+            if name == REFRESH_COOKIE && found.replace(token.to_owned()).is_some() {
+                return None;
+            }
+        }
+    }
+    found.filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::COOKIE, value.parse().unwrap());
+        }
+        refresh_token(&headers)
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        assert_eq!(sent(&["a=1; __Host-vaxel_refresh=tok; b=2"]).as_deref(), Some("tok"));
+        assert_eq!(sent(&["a=1", "__Host-vaxel_refresh=tok"]).as_deref(), Some("tok"));
+        assert_eq!(sent(&["x__Host-vaxel_refresh=tok; vaxel_refresh=t"]), None);
+        assert_eq!(sent(&["__Host-vaxel_refresh="]), None);
+    }
+
+    #[test]
+    fn two_cookies_of_the_name_are_none() {
+        assert_eq!(sent(&["__Host-vaxel_refresh=a; __Host-vaxel_refresh=b"]), None);
+    }
+
+    #[test]
+    fn the_cookie_has_the_attributes_that_bind_it_to_this_host() {
+        let set = CookieChange::Set { token: "tok".into(), age_s: 60 }.header().unwrap();
+        let set = set.to_str().unwrap();
+        for part in ["__Host-vaxel_refresh=tok;", "Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
+            assert!(set.contains(part), "{set}");
+        }
+        assert!(!set.contains("Domain"));
+        assert!(CookieChange::Expire.header().unwrap().to_str().unwrap().contains("Max-Age=0"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The doors of the host: HTTP, WebSocket, one method registry for both, fan-out to sockets, and the web client.
+
+mod config;
+mod error;
+mod gateway;
+mod http;
+mod auth;
+mod rate;
+mod rpc;
+mod socket;
+mod fanout;
+
+pub use config::{DemoInfo, DemoOrganization, DemoPerson, GatewayConfig, GatewayLimits};
+pub use error::GatewayError;
+pub use gateway::Gateway;
+pub use socket::accept::{accept_socket, socket_options};

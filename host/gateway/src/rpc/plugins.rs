@@ -1,0 +1,112 @@
+//! `plugins/*`: what can be switched on, and switching it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vaxel_core::{PluginId, Problem, Reason, TenantId};
+use vaxel_runtime::RuntimeError;
+
+use super::registry::{Access, Done, Invocation, Nothing, Registry, Reply};
+use super::schema;
+use crate::{Gateway, GatewayError};
+
+pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
+    registry.add("plugins/list", "The plugins of this server.", Access::User, list)?;
+    registry.add("plugins/enable", "Switches a plugin on.", Access::Admin, enable)?;
+    registry.add("plugins/disable", "Switches a plugin off.", Access::Admin, disable)?;
+    Ok(())
+}
+
+/// A plugin and whether it is on.
+#[derive(Serialize, JsonSchema)]
+struct PluginView {
+    #[schemars(schema_with = "schema::plugin_id")]
+    id: PluginId,
+    version: String,
+    name: String,
+    /// What it does.
+    summary: String,
+    enabled: bool,
+    /// It was switched on, and now asks for more than was granted then.
+    needs_consent: bool,
+}
+
+/// All plugins.
+#[derive(Serialize, JsonSchema)]
+struct PluginList {
+    items: Vec<PluginView>,
+}
+
+/// One plugin.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    #[schemars(schema_with = "schema::plugin_id")]
+    plugin: PluginId,
+}
+
+/// The ids of what is on.
+pub(crate) fn enabled(gateway: &Gateway, tenant: TenantId) -> Vec<String> {
+    gateway
+        .runtime()
+        .list(tenant)
+        .into_iter()
+        .filter(|plugin| plugin.enabled)
+        .map(|plugin| plugin.id.to_string())
+        .collect()
+}
+
+fn refused(error: RuntimeError) -> Problem {
+    if error.reason() == Reason::Internal {
+        tracing::error!(%error, "a plugin could not be switched");
+    }
+    error.problem()
+}
+
+async fn record(
+    gateway: &Gateway,
+    invocation: &Invocation,
+    action: &str,
+    plugin: &PluginId,
+) -> Result<(), Problem> {
+    gateway
+        .identity()
+        .record_act(&invocation.cx, action, plugin.as_str())
+        .await
+        .map_err(super::session::refused)
+}
+
+async fn list(
+    gateway: Gateway,
+    invocation: Invocation,
+    _: Nothing,
+) -> Result<Reply<PluginList>, Problem> {
+    let items = gateway.runtime().list(invocation.tenant.id).into_iter().map(|plugin| PluginView {
+        id: plugin.id,
+        version: plugin.version,
+        name: plugin.name,
+        summary: plugin.summary,
+        enabled: plugin.enabled,
+        needs_consent: plugin.needs_consent,
+    });
+    Ok(PluginList { items: items.collect() }.into())
+}
+
+async fn enable(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: Which,
+) -> Result<Reply<Done>, Problem> {
+    gateway.runtime().enable(&invocation.cx, &params.plugin).await.map_err(refused)?;
+    record(&gateway, &invocation, "plugins.enable", &params.plugin).await?;
+    Ok(Done {}.into())
+}
+
+async fn disable(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: Which,
+) -> Result<Reply<Done>, Problem> {
+    gateway.runtime().disable(&invocation.cx, &params.plugin).await.map_err(refused)?;
+    record(&gateway, &invocation, "plugins.disable", &params.plugin).await?;
+    Ok(Done {}.into())
+}

@@ -1,0 +1,8 @@
+//! The WebSocket at `/api/v1/socket`: events out, calls in, one token that is asked about at every step.
+
+pub(crate) mod accept;
+pub(crate) mod frame;
+pub(crate) mod outbox;
+pub(crate) mod session;
+pub(crate) mod writer;
+pub(crate) mod sweeper;

@@ -1,0 +1,444 @@
+//! One socket from its handshake to its end: who it is, what it asks, what it is told.
+
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use futures_util::{FutureExt as _, SinkExt as _};
+use http::{Request, header};
+use serde_json::Value;
+use vaxel_core::{Actor, OpCx, Problem, Reason, RequestId, UserId};
+use vaxel_identity::{Claims, Tenant, TokenError};
+use vaxel_ops::{Binding, HealthState, Refusal};
+use vaxel_storage::Cursor;
+use yawc::close::CloseCode;
+use yawc::{Frame, HttpWebSocket, OpCode, UpgradeFut, WebSocketError};
+
+use super::accept::{accept_socket, check_subprotocol, name_subprotocol, socket_options};
+use super::frame::{self, Bye, Inbound};
+use super::outbox::{Out, Outbox, Pushed, Room};
+use super::writer::Writer;
+use crate::Gateway;
+use crate::fanout::hub::Hub;
+use crate::fanout::replay::{Missed, missed, seat};
+use crate::http::edge::{Connection, Edge, check_same_origin};
+use crate::http::problem::{respond, status_of};
+use crate::http::{Body, Response};
+use crate::rpc::invoke::invoke;
+use crate::rpc::registry::Invocation;
+
+/// How long a handshake's answer may take to be sent.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last words may take. A reader that was too slow gets no longer than others.
+const BYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// `GET /api/v1/socket`
+pub(crate) async fn handle(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let Some(edge) = parts.extensions.get::<Edge>().cloned() else {
+        return respond(&Problem::from(Reason::Internal), RequestId::new(gateway.now()));
+    };
+    let id = edge.request;
+    match open(&gateway, edge, &mut parts).await {
+        Ok(response) => response,
+        Err(problem) => respond(&problem, id),
+    }
+}
+
+async fn open(
+    gateway: &Gateway,
+    edge: Edge,
+    parts: &mut http::request::Parts,
+) -> Result<Response, Problem> {
+    let tenant = Arc::clone(edge.tenant()?);
+    // Browsers always say where a page is from. What says nothing is no browser and holds no cookie of ours;
+    // the token in the first frame is what counts.
+    if parts.headers.contains_key(header::ORIGIN) {
+        check_same_origin(&edge, &parts.headers)
+            .inspect_err(|_| gateway.metrics().refused(Refusal::Foreign))?;
+    }
+    if gateway.health().state() == HealthState::Draining {
+        return Err(Problem::new(Reason::Unavailable, "This server is about to stop.")
+            .retry_after_ms(1_000));
+    }
+    gateway.rates().anonymous(edge.peer)?;
+    let limits = gateway.limits();
+    let options = socket_options(limits.frame_bytes_max, gateway.socket_deflate());
+    let connection = parts.extensions.get::<Connection>().cloned();
+    let (mut response, upgrade) = accept_socket(parts, options).await?;
+    check_subprotocol(parts)?;
+    name_subprotocol(&mut response);
+    let room = Room { frames: limits.queue_frames_max, bytes: limits.queue_bytes_max };
+    let outbox = Outbox::new(gateway.next_socket_id(), room, gateway.up_ms());
+    let session = Session {
+        gateway: gateway.clone(),
+        hub: gateway.fanout().hub(tenant.id),
+        origin: edge.origin.as_str().into(),
+        peer: edge.peer,
+        tenant,
+        outbox,
+        user: None,
+        ready_at: None,
+        malformed: 0,
+    };
+    gateway.tasks().spawn(async move {
+        session.run(upgrade).await;
+        // The connection's place is free only now.
+        drop(connection);
+    });
+    Ok(response)
+}
+
+struct Session {
+    gateway: Gateway,
+    tenant: Arc<Tenant>,
+    hub: Arc<Hub>,
+    origin: Arc<str>,
+    peer: std::net::IpAddr,
+    outbox: Arc<Outbox>,
+    user: Option<UserId>,
+    ready_at: Option<Cursor>,
+    malformed: u32,
+}
+
+enum Step {
+    Frame(Frame),
+    Bye(Bye),
+    Broken(WebSocketError),
+}
+
+impl Session {
+    async fn run(mut self, upgrade: UpgradeFut) {
+        let Ok(Ok(mut socket)) = tokio::time::timeout(UPGRADE_TIMEOUT, upgrade).await else {
+            return;
+        };
+        self.gateway.sockets().insert(&self.outbox);
+        self.gateway.metrics().sockets_changed(1);
+        let mut writer = Writer::default();
+        let bye = loop {
+            match self.step(&mut socket, &mut writer).await {
+                Step::Bye(bye) => break Some(bye),
+                Step::Broken(error) => {
+                    tracing::debug!(%error, "a socket broke off");
+                    break None;
+                }
+                Step::Frame(received) => {
+                    if let Err(bye) = self.received(received, &mut writer).await {
+                        self.outbox.say_bye(bye);
+                    }
+                }
+            }
+            // Many small frames in one read must not keep others waiting.
+            tokio::task::coop::consume_budget().await;
+        };
+        let last = self.cursor(&writer);
+        self.leave();
+        if bye == Some(Bye::Slow) {
+            self.gateway.metrics().refused(Refusal::Slow);
+        }
+        let parting = Box::pin(part(&mut socket, bye, last));
+        let _ = tokio::time::timeout(BYE_TIMEOUT, parting).await;
+    }
+
+    /// Writes what waits, then reads one frame. Nothing is read while a write is stuck, so a client that does not
+    /// read cannot make us owe it more.
+    async fn step(&self, socket: &mut HttpWebSocket, writer: &mut Writer) -> Step {
+        let awake = self.gateway.fanout().awake();
+        let step = poll_fn(|cx| {
+            self.outbox.waker.register(cx.waker());
+            awake.waits(&self.outbox);
+            awake.ran(&self.outbox);
+            match writer.poll(socket, &self.outbox, || self.still_valid(), cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Step::Broken(error)),
+                Poll::Ready(Ok(Some(bye))) => return Poll::Ready(Step::Bye(bye)),
+                Poll::Ready(Ok(None)) => self.outbox.stuck_since_ms.store(0, Ordering::Relaxed),
+                Poll::Pending => {
+                    let now_ms = self.gateway.up_ms().max(1);
+                    let _ = self.outbox.stuck_since_ms.compare_exchange(
+                        0,
+                        now_ms,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
+                    return match self.outbox.bye() {
+                        Some(bye) if bye != Bye::Draining => Poll::Ready(Step::Bye(bye)),
+                        _ => Poll::Pending,
+                    };
+                }
+            }
+            socket.poll_next_frame(cx).map(|read| match read {
+                Ok(frame) => Step::Frame(frame),
+                Err(error) => Step::Broken(error),
+            })
+        })
+        .await;
+        awake.busy(&self.outbox);
+        step
+    }
+
+    fn still_valid(&self) -> Result<(), Bye> {
+        match self.outbox.claims() {
+            Some(claims) => self.check(&claims),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self, claims: &Claims) -> Result<(), Bye> {
+        check_token(&self.gateway, claims)
+    }
+
+    async fn received(&mut self, received: Frame, writer: &mut Writer) -> Result<(), Bye> {
+        self.outbox.heard_ms.store(self.gateway.up_ms(), Ordering::Relaxed);
+        self.outbox.pinged.store(false, Ordering::Relaxed);
+        match received.opcode() {
+            OpCode::Text => {}
+            OpCode::Binary => return self.refuse(None, "Frames are text."),
+            _ => return Ok(()),
+        }
+        match frame::parse(received.payload()) {
+            Err(malformed) => self.refuse(malformed.id, malformed.why),
+            // Boxed: seldom, and large beside what an idle socket holds.
+            Ok(Inbound::Auth { token, resume }) => {
+                Box::pin(self.auth(&token, resume, writer)).await
+            }
+            Ok(Inbound::Call { id, method, params, idempotency_key }) => {
+                self.call(id, method, params, idempotency_key)
+            }
+        }
+    }
+
+    /// Answers garbage, a few times.
+    fn refuse(&mut self, id: Option<u64>, why: &'static str) -> Result<(), Bye> {
+        self.gateway.metrics().refused(Refusal::Malformed);
+        self.say_error(id, &Problem::new(Reason::Invalid, why).with_code("malformed_frame"));
+        self.malformed += 1;
+        if self.malformed >= self.gateway.limits().malformed_frames_max {
+            return Err(Bye::Refused);
+        }
+        Ok(())
+    }
+
+    async fn auth(
+        &mut self,
+        token: &str,
+        resume: Option<String>,
+        writer: &mut Writer,
+    ) -> Result<(), Bye> {
+        let claims = match self.gateway.identity().verify_for(self.tenant.id, token) {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.gateway.metrics().refused(Refusal::Token);
+                if error == TokenError::WrongTenant {
+                    crate::auth::record_foreign(&self.gateway, &self.tenant, token).await;
+                }
+                self.say_error(None, &error.problem());
+                // A socket that never was anybody has no second try; one that is somebody goes on as before.
+                return if self.user.is_none() { Err(Bye::Refused) } else { Ok(()) };
+            }
+        };
+        match self.user {
+            Some(user) if user != claims.user => {
+                let problem = Problem::new(
+                    Reason::Forbidden,
+                    "A socket stays with the user it was opened by.",
+                )
+                .with_code("wrong_user");
+                self.say_error(None, &problem);
+                Ok(())
+            }
+            Some(user) => {
+                self.outbox.set_claims(claims);
+                if let Some(cursor) = self.cursor(writer) {
+                    self.push(frame::ready(cursor, user));
+                }
+                Ok(())
+            }
+            None => self.begin(claims, resume, writer).await,
+        }
+    }
+
+    /// The first token: seats the socket, then sends what was missed before anything new.
+    async fn begin(
+        &mut self,
+        claims: Arc<Claims>,
+        resume: Option<String>,
+        writer: &mut Writer,
+    ) -> Result<(), Bye> {
+        let storage = self.gateway.storage();
+        let (tenant, user) = (self.tenant.id, claims.user);
+        self.outbox.set_claims(claims);
+        let live = match seat(storage, &self.hub, &self.outbox, tenant, user).await {
+            Ok(live) => live,
+            Err(problem) => {
+                self.say_error(None, &problem);
+                return Err(Bye::Refused);
+            }
+        };
+        self.user = Some(user);
+        let max = self.gateway.limits().replay_events_max;
+        let asked = match &resume {
+            None => Missed::Unasked,
+            Some(after) => missed(storage, tenant, user, after, live, max).await,
+        };
+        let (from, frames) = match asked {
+            Missed::Unasked => (live, Vec::new()),
+            Missed::Expired => {
+                let problem = Problem::new(
+                    Reason::NotFound,
+                    "Too much was missed, or too long ago: fetch everything anew.",
+                )
+                .with_code("cursor_expired");
+                let request = RequestId::new(self.gateway.now());
+                (live, vec![Out::Reply(frame::error(None, &problem, request))])
+            }
+            Missed::Events(events) => {
+                // Until the first of them is there, the client stands where it stood.
+                let stood = resume.as_deref().and_then(|text| text.parse().ok());
+                let from = if events.is_empty() { live } else { stood.unwrap_or(live) };
+                let frames = events.into_iter().map(|(stamp, frame)| Out::Event { frame, stamp });
+                (from, frames.collect())
+            }
+        };
+        self.ready_at = Some(from);
+        writer.first([Out::Reply(frame::ready(from, user))]);
+        writer.first(frames);
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        id: u64,
+        method: String,
+        params: Value,
+        idempotency_key: Option<String>,
+    ) -> Result<(), Bye> {
+        let Some(claims) = self.outbox.claims() else {
+            self.malformed += 1;
+            self.say_error(Some(id), &Problem::from(Reason::Unauthenticated));
+            let over = self.malformed >= self.gateway.limits().malformed_frames_max;
+            return if over { Err(Bye::Refused) } else { Ok(()) };
+        };
+        self.check(&claims)?;
+        if let Err(problem) = self.admit(&claims) {
+            self.gateway.metrics().refused(Refusal::Limit);
+            self.say_error(Some(id), &problem);
+            return Ok(());
+        }
+        let now = self.gateway.now();
+        let request = RequestId::new(now);
+        let invocation = Invocation {
+            cx: OpCx {
+                tenant: self.tenant.id,
+                actor: Actor::User(claims.user),
+                now,
+                request,
+                locale: self.tenant.locale,
+            },
+            tenant: Arc::clone(&self.tenant),
+            claims: Some(claims),
+            peer: self.peer,
+            http: None,
+            origin: Arc::clone(&self.origin),
+        };
+        let gateway = self.gateway.clone();
+        let outbox = Arc::clone(&self.outbox);
+        self.gateway.tasks().spawn(async move {
+            let running = invoke(&gateway, invocation, &method, params, idempotency_key);
+            let outcome = AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(request.id = %request, "a call panicked");
+                Err(Problem::from(Reason::Internal))
+            });
+            let (frame, status) = match outcome {
+                Ok(answer) => (frame::result(id, &answer.json), 200),
+                Err(problem) => {
+                    (frame::error(Some(id), &problem, request), status_of(&problem).as_u16())
+                }
+            };
+            gateway.metrics().request(Binding::Socket, status);
+            outbox.open_calls.fetch_sub(1, Ordering::AcqRel);
+            if outbox.push_reply(frame) != Pushed::Quiet {
+                outbox.waker.wake();
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes a place for one call.
+    fn admit(&self, claims: &Claims) -> Result<(), Problem> {
+        self.gateway.rates().user(self.tenant.id, claims.user)?;
+        let max = u32::try_from(self.gateway.limits().calls_per_socket_max).unwrap_or(u32::MAX);
+        // Only this task counts up, so the check holds.
+        if self.outbox.open_calls.load(Ordering::Acquire) >= max {
+            return Err(Problem::new(
+                Reason::LimitReached,
+                format!("At most {max} calls may be open on one socket."),
+            ));
+        }
+        self.outbox.open_calls.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn say_error(&self, id: Option<u64>, problem: &Problem) {
+        self.push(frame::error(id, problem, RequestId::new(self.gateway.now())));
+    }
+
+    /// Queues a word about this socket. Its own task looks before it waits, so nobody is woken.
+    fn push(&self, frame: bytes::Bytes) {
+        let _ = self.outbox.push_reply(frame);
+    }
+
+    /// From where the client would resume.
+    fn cursor(&self, writer: &Writer) -> Option<Cursor> {
+        let ready = self.ready_at?;
+        Some(writer.last.map_or(ready, |stamp| Cursor { epoch: ready.epoch, stamp }))
+    }
+
+    fn leave(&self) {
+        if let Some(user) = self.user {
+            self.hub.remove(&self.outbox, user, Instant::now());
+        }
+        if self.gateway.sockets().remove(&self.outbox) {
+            self.gateway.metrics().sockets_changed(-1);
+        }
+        self.outbox.close(self.gateway.fanout().awake());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Also when the task is dropped in the middle of something.
+        self.leave();
+    }
+}
+
+/// Whether a token still counts, as what would end the socket.
+pub(crate) fn check_token(gateway: &Gateway, claims: &Claims) -> Result<(), Bye> {
+    gateway.identity().still_valid(claims).map_err(|error| match error {
+        TokenError::Expired => Bye::Expired,
+        _ => Bye::Revoked,
+    })
+}
+
+/// Says bye and closes; after a broken protocol, only lets the library send its own close frame.
+async fn part(
+    socket: &mut HttpWebSocket,
+    bye: Option<Bye>,
+    last: Option<Cursor>,
+) -> Result<(), WebSocketError> {
+    if let Some(bye) = bye {
+        let code = match bye {
+            Bye::Draining => CloseCode::Restart,
+            Bye::Slow => CloseCode::Again,
+            Bye::Revoked | Bye::Expired | Bye::Refused => CloseCode::Policy,
+        };
+        socket.send(Frame::text(frame::bye(bye, last))).await?;
+        socket.send(Frame::close(code, bye.code())).await?;
+    }
+    // Until the other side closes too, or the time for it is over.
+    while socket.next_frame().await.is_ok() {}
+    socket.close().await
+}

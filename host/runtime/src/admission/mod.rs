@@ -1,0 +1,188 @@
+//! Who may run now: breaker, token bucket, then places of the plugin, the tenant and the host, with bounded waiting.
+
+mod breaker;
+mod bucket;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vaxel_core::{Problem, Reason};
+
+use crate::Limits;
+pub use breaker::Health;
+pub(crate) use breaker::{Breaker, Opened};
+use bucket::Bucket;
+
+/// When a caller should come back that found all places taken.
+const RETRY_AFTER_MS: u32 = 250;
+
+/// The places of one tenant.
+pub(crate) struct TenantGate {
+    places: Arc<Semaphore>,
+    /// For calls that outlast a tick.
+    pub(crate) slow: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+    bucket: Mutex<Bucket>,
+}
+
+/// The places of one plugin in one tenant, and whether it works.
+pub(crate) struct PluginGate {
+    places: Arc<Semaphore>,
+    pub(crate) breaker: Mutex<Breaker>,
+}
+
+/// A place to run. Given back when it is dropped.
+pub(crate) struct Place {
+    _plugin: OwnedSemaphorePermit,
+    _tenant: OwnedSemaphorePermit,
+    _host: OwnedSemaphorePermit,
+}
+
+impl TenantGate {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.tenant_concurrent)),
+            slow: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+            waiting_max: limits.tenant_waiting,
+            bucket: Mutex::new(Bucket::new(
+                limits.tenant_calls_per_second,
+                limits.tenant_calls_burst,
+            )),
+        }
+    }
+
+    /// Takes one call off the tenant's rate.
+    pub(crate) fn take_token(&self) -> Result<(), Problem> {
+        match self.bucket.lock().take() {
+            Ok(()) => Ok(()),
+            Err(wait_ms) => Err(Problem::new(
+                Reason::LimitReached,
+                "The organization makes more calls than it may.",
+            )
+            .retry_after_ms(wait_ms)),
+        }
+    }
+}
+
+impl PluginGate {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.plugin_concurrent)),
+            breaker: Mutex::new(Breaker::default()),
+        }
+    }
+}
+
+/// Waits for a place, behind at most a bounded number of others of the tenant.
+pub(crate) async fn place(
+    tenant: &TenantGate,
+    plugin: &PluginGate,
+    host: &Arc<Semaphore>,
+) -> Result<Place, Problem> {
+    // The plugin's first: who waits there must not hold a place that another plugin could use.
+    let queue = Waiting(tenant);
+    Ok(Place {
+        _plugin: queue.acquire(&plugin.places).await?,
+        _tenant: queue.acquire(&tenant.places).await?,
+        _host: queue.acquire(host).await?,
+    })
+}
+
+struct Waiting<'a>(&'a TenantGate);
+
+impl Waiting<'_> {
+    async fn acquire(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _counted = Counted::new(self.0).ok_or_else(|| {
+            Problem::new(Reason::LimitReached, "Too many calls are waiting.")
+                .retry_after_ms(RETRY_AFTER_MS)
+        })?;
+        let closed = |_| Problem::from(Reason::Unavailable);
+        Arc::clone(places).acquire_owned().await.map_err(closed)
+    }
+}
+
+/// One that waits; uncounted also when its caller goes away.
+struct Counted<'a>(&'a TenantGate);
+
+impl<'a> Counted<'a> {
+    fn new(gate: &'a TenantGate) -> Option<Self> {
+        let before = gate.waiting.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(gate);
+        if before < gate.waiting_max {
+            Some(counted)
+        } else {
+            None
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            plugin_concurrent: 1,
+            tenant_concurrent: 2,
+            tenant_waiting: 2,
+            ..Limits::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_wait_for_a_place_and_get_it() {
+        let (tenant, plugin) = (TenantGate::new(&limits()), PluginGate::new(&limits()));
+        let host = Arc::new(Semaphore::new(1));
+        let first = place(&tenant, &plugin, &host).await.unwrap();
+        let (second, ()) = tokio::join!(place(&tenant, &plugin, &host), async { drop(first) });
+        assert!(second.is_ok());
+        assert_eq!(tenant.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_queue_callers_are_told_to_come_back() {
+        let (tenant, plugin) = (TenantGate::new(&limits()), PluginGate::new(&limits()));
+        let host = Arc::new(Semaphore::new(1));
+        let held = place(&tenant, &plugin, &host).await.unwrap();
+        let refused = tokio::join!(
+            place(&tenant, &plugin, &host),
+            place(&tenant, &plugin, &host),
+            async {
+                let refused = place(&tenant, &plugin, &host).await.err().unwrap();
+                drop(held);
+                refused
+            }
+        )
+        .2;
+        assert_eq!(refused.reason, Reason::LimitReached);
+        assert!(refused.retry_after_ms.is_some());
+    }
+
+    #[test]
+    fn a_tenant_that_calls_too_often_is_told_when_to_come_back() {
+        let limits = Limits {
+            tenant_calls_burst: 2,
+            tenant_calls_per_second: 1,
+            ..Limits::default()
+        };
+        let gate = TenantGate::new(&limits);
+        gate.take_token().unwrap();
+        gate.take_token().unwrap();
+        let refused = gate.take_token().unwrap_err();
+        assert_eq!(refused.reason, Reason::LimitReached);
+        assert!(refused.retry_after_ms.unwrap() > 0);
+    }
+}

@@ -1,0 +1,356 @@
+//! One call: admitted, run in an instance of its own, committed, and run again where somebody else was faster.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
+use vaxel_crypto::random_bytes;
+
+use crate::admission::{self, Opened, PluginGate};
+use crate::guest::{Context, Guest};
+use crate::idempotency::{self, Remembered, Retry};
+use crate::instance::{self, Ran, Run};
+use crate::outcome::{Failure, Fault, storage_problem};
+use crate::package::Plugin;
+use crate::registry::TenantPlugins;
+use crate::runtime::Inner;
+
+/// How long a re-run waits at least, times the number of the re-run: a commit is on its way to the disk meanwhile.
+const RERUN_WAIT_MS: u64 = 2;
+
+/// Who calls, as far as plugins are concerned.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The signed-in person.
+    pub user: Option<UserId>,
+    /// Whether they administer the tenant.
+    pub admin: bool,
+    /// Permissions beyond those that plugins suggest for members and admins.
+    pub permissions: Vec<String>,
+    /// How they proved who they are (`password`, …).
+    pub assurance: String,
+}
+
+/// A call of a plugin's method.
+#[derive(Clone, Debug)]
+pub struct PluginCall {
+    /// Tenant, time and request.
+    pub cx: OpCx,
+    /// Who calls.
+    pub caller: Caller,
+    /// Whose method.
+    pub plugin: PluginId,
+    /// Which method.
+    pub method: String,
+    /// Its parameters: JSON that fits the method's schema.
+    pub params: Bytes,
+    /// Makes a retry safe.
+    pub idempotency_key: Option<String>,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Done(Bytes),
+    Conflict,
+}
+
+/// What stays the same over the attempts of a call.
+struct Going<'a> {
+    inner: &'a Arc<Inner>,
+    call: &'a PluginCall,
+    tenant: Arc<TenantPlugins>,
+    plugin: Arc<Plugin>,
+    gate: Arc<PluginGate>,
+    context: Arc<Context>,
+    retry: Option<Retry>,
+    deadline: Instant,
+}
+
+impl Inner {
+    pub(crate) async fn call(self: &Arc<Self>, call: &PluginCall) -> Result<Bytes, Problem> {
+        let deadline = Instant::now() + Duration::from_millis(self.limits.wall_ms);
+        let going = self.begin(call, deadline)?;
+        for rerun in 0..=self.limits.reruns {
+            if rerun > 0 {
+                tokio::time::sleep(rerun_wait(rerun)).await;
+            }
+            match going.attempt().await? {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Conflict => {}
+            }
+        }
+        Err(Problem::new(
+            Reason::Conflict,
+            "Somebody else changed the same thing. Try again.",
+        ))
+    }
+
+    fn begin<'a>(
+        self: &'a Arc<Self>,
+        call: &'a PluginCall,
+        deadline: Instant,
+    ) -> Result<Going<'a>, Problem> {
+        let PluginCall { cx, caller, .. } = call;
+        let tenant = self
+            .registry
+            .tenant(cx.tenant)
+            .map_err(|error| storage_problem(&error))?;
+        let active = tenant.active.get(&call.plugin).ok_or_else(|| {
+            Problem::new(Reason::NotFound, "There is no such plugin here.")
+                .with_code("unknown_method")
+        })?;
+        let method = active.plugin.by_name.get(&call.method).ok_or_else(|| {
+            Problem::new(Reason::NotFound, "There is no such method.").with_code("unknown_method")
+        })?;
+        if !active.plugin.permits(caller, &method.permission) {
+            return Err(if caller.user.is_none() {
+                Reason::Unauthenticated.into()
+            } else {
+                Problem::new(
+                    Reason::Forbidden,
+                    format!("This needs {}.", method.permission),
+                )
+            });
+        }
+        if call.params.len() > self.limits.params_bytes {
+            return Err(Problem::new(
+                Reason::TooLarge,
+                "The parameters are too large.",
+            ));
+        }
+        let retry = call.idempotency_key.as_ref().map(|key| {
+            let method = format!("{}/{}", call.plugin, call.method);
+            let now = self.clock.now();
+            Retry::new(
+                &self.keyring,
+                cx.tenant,
+                caller.user,
+                &method,
+                key,
+                &call.params,
+                now,
+            )
+        });
+        let retry = retry
+            .transpose()
+            .map_err(|_| Problem::from(Reason::Internal))?;
+        let context = Arc::new(Context {
+            cx: cx.clone(),
+            permissions: active.plugin.permissions_of(caller),
+            caller: caller.clone(),
+            keyring: Arc::clone(&self.keyring),
+            directory: Arc::clone(&self.directory),
+        });
+        let (plugin, gate) = (Arc::clone(&active.plugin), Arc::clone(&active.gate));
+        Ok(Going {
+            inner: self,
+            call,
+            tenant,
+            plugin,
+            gate,
+            context,
+            retry,
+            deadline,
+        })
+    }
+}
+
+impl Going<'_> {
+    async fn attempt(&self) -> Result<Attempt, Problem> {
+        let inner = self.inner;
+        self.tenant.gate.take_token()?;
+        self.gate
+            .breaker
+            .lock()
+            .admit(self.call.caller.user, inner.clock.now())?;
+        let watched = Watched {
+            going: self,
+            is_over: false,
+        };
+        let waited = admission::place(&self.tenant.gate, &self.gate, &inner.slots);
+        let place = tokio::time::timeout_at(self.deadline, waited)
+            .await
+            .map_err(|_| busy())??;
+        let mut tx = inner.storage.begin(self.call.cx.tenant);
+        if let Some(retry) = &self.retry {
+            match retry.look(&mut tx) {
+                Ok(Ok(Remembered::Nothing)) => {}
+                Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(reply)),
+                Ok(Err(problem)) => return Err(problem),
+                Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+                Err(error) => return Err(storage_problem(&error)),
+            }
+        }
+        let run = Run {
+            context: Arc::clone(&self.context),
+            method: self.call.method.clone(),
+            params: self.call.params.clone(),
+            slow: Arc::clone(&self.tenant.gate.slow),
+            time_left: self.deadline.saturating_duration_since(Instant::now()),
+        };
+        let guest = Guest::new(self.call.plugin.clone(), Arc::clone(&inner.limits));
+        let plugin = Arc::clone(&self.plugin);
+        let workers = inner
+            .workers
+            .handle()
+            .ok_or_else(|| Problem::from(Reason::Unavailable))?;
+        let running = workers.spawn(async move {
+            let ran = instance::run(&plugin.pre, guest, tx, run).await;
+            // Before the commit is waited for, and after the instance is gone.
+            drop(place);
+            ran
+        });
+        let ran = match running.await {
+            Ok(ran) => ran,
+            // A panic of a host function: ours, and logged by its hook.
+            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+        };
+        watched.ended(&ran);
+        match ran {
+            Ok(ran) => self.commit(ran).await,
+            Err(Failure::Conflict) => Ok(Attempt::Conflict),
+            Err(Failure::Refused(problem) | Failure::Host(problem)) => Err(problem),
+            Err(Failure::Fault(fault)) => Err(fault.problem()),
+        }
+    }
+
+    async fn commit(&self, ran: Ran) -> Result<Attempt, Problem> {
+        let inner = self.inner;
+        let Ran {
+            reply,
+            mut tx,
+            new_subjects,
+        } = ran;
+        let tenant = self.call.cx.tenant;
+        if let Some(retry) = &self.retry {
+            retry
+                .keep(&mut tx, &reply)
+                .map_err(|error| storage_problem(&error))??;
+        }
+        if !new_subjects.is_empty() {
+            // Durable before anything is sealed under them.
+            let keyring = Arc::clone(&inner.keyring);
+            let made = tokio::task::spawn_blocking(move || {
+                new_subjects
+                    .into_iter()
+                    .try_for_each(|key| keyring.create_key(tenant, key))
+            });
+            match made.await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
+            }
+        }
+        match inner.storage.commit(tx).await {
+            Ok(_) => {
+                self.sweep_daily();
+                Ok(Attempt::Done(reply))
+            }
+            Err(error) if error.is_conflict() => Ok(Attempt::Conflict),
+            Err(error) => Err(storage_problem(&error)),
+        }
+    }
+
+    // Whoever needs a retry's memory also clears it, once a day.
+    fn sweep_daily(&self) {
+        if self.retry.is_none() {
+            return;
+        }
+        let now = self.inner.clock.now();
+        let today = idempotency::day_of(now);
+        if self.tenant.swept_day.swap(today, Ordering::Relaxed) != today {
+            let (storage, tenant) = (self.inner.storage.clone(), self.call.cx.tenant);
+            tokio::spawn(async move {
+                if let Err(error) = idempotency::sweep(&storage, tenant, now).await {
+                    tracing::warn!(error = %error, "sweeping idempotency keys");
+                }
+            });
+        }
+    }
+
+    fn note_fault(&self, fault: Fault) {
+        let inner = self.inner;
+        let PluginCall {
+            cx,
+            caller,
+            plugin,
+            method,
+            ..
+        } = self.call;
+        tracing::warn!(
+            plugin.id = %plugin, plugin.method = method, tenant.id = %cx.tenant, request.id = %cx.request,
+            fault = fault.as_str(), "a plugin failed"
+        );
+        let opened = self
+            .gate
+            .breaker
+            .lock()
+            .failed(caller.user, inner.clock.now());
+        match opened {
+            None => {}
+            Some(Opened::Rest) => inner.alarms.raise(
+                AlarmLevel::Info,
+                "plugin.resting",
+                &format!(
+                    "{plugin} failed for several callers in {} and rests",
+                    cx.tenant
+                ),
+            ),
+            Some(Opened::Suspended) => inner.alarms.raise(
+                AlarmLevel::Warning,
+                "plugin.suspended",
+                &format!(
+                    "{plugin} failed again and again in {} and is suspended",
+                    cx.tenant
+                ),
+            ),
+        }
+    }
+}
+
+/// Tells the breaker how the call ended, also when its caller went away.
+struct Watched<'a> {
+    going: &'a Going<'a>,
+    is_over: bool,
+}
+
+impl Watched<'_> {
+    fn ended(mut self, ran: &Result<Ran, Failure>) {
+        self.is_over = true;
+        match ran {
+            Err(Failure::Fault(fault)) => self.going.note_fault(*fault),
+            Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {
+                self.going
+                    .gate
+                    .breaker
+                    .lock()
+                    .succeeded(self.going.inner.clock.now());
+            }
+            Err(Failure::Host(_)) => self.is_over = false,
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.going
+                .gate
+                .breaker
+                .lock()
+                .gave_up(self.going.inner.clock.now());
+        }
+    }
+}
+
+fn busy() -> Problem {
+    Problem::new(Reason::LimitReached, "Too many calls are waiting.").retry_after_ms(1_000)
+}
+
+fn rerun_wait(rerun: u32) -> Duration {
+    let [byte] = random_bytes::<1>();
+    let least = RERUN_WAIT_MS << rerun.min(6);
+    Duration::from_millis(least + least * u64::from(byte) / 128)
+}

@@ -1,0 +1,49 @@
+//! The operator's log: bounded per call, one line per line.
+
+use super::bindings::vaxel::log::log::{Host, Level};
+use crate::guest::Guest;
+
+impl Host for Guest {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let left = self.limits.log_bytes.saturating_sub(self.log_bytes);
+        if left == 0 {
+            return Ok(());
+        }
+        self.log_bytes = self.log_bytes.saturating_add(message.len().max(1));
+        let is_last = message.len() >= left;
+        let end = message.floor_char_boundary(left.min(message.len()));
+        // A line break in a message must not look like a line of ours.
+        let line: String = message
+            .get(..end)
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let plugin = &self.plugin;
+        let context = self.context.as_ref();
+        let tenant = context
+            .map(|context| context.cx.tenant.to_string())
+            .unwrap_or_default();
+        let request = context
+            .map(|context| context.cx.request.to_string())
+            .unwrap_or_default();
+        macro_rules! write {
+            ($level:ident) => {
+                tracing::$level!(
+                    plugin.id = %plugin,
+                    tenant.id = tenant,
+                    request.id = request,
+                    is_last,
+                    "{line}"
+                )
+            };
+        }
+        match level {
+            Level::Debug => write!(debug),
+            Level::Info => write!(info),
+            Level::Warn => write!(warn),
+            Level::Error => write!(error),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Storage: the plugin's own rows in the caller's tenant, in the call's one transaction.
+
+use vaxel_storage as storage;
+
+use super::bindings::vaxel::storage::storage::{Entry, Host, Order, Page};
+use super::bindings::vaxel::types::types::Error;
+use crate::guest::{Guest, Reply};
+
+impl Host for Guest {
+    fn get(&mut self, key: Vec<u8>) -> Reply<Option<Vec<u8>>> {
+        self.with_storage(1, |tx, space| tx.get(space, &key))
+    }
+
+    fn get_many(&mut self, keys: Vec<Vec<u8>>) -> Reply<Vec<Option<Vec<u8>>>> {
+        self.with_storage(keys.len(), |tx, space| {
+            keys.iter().map(|key| tx.get(space, key)).collect()
+        })
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>, subject: Option<String>) -> Reply<()> {
+        let erasure = match self.erasure(subject.as_deref()) {
+            Ok(erasure) => erasure,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.with_storage(1, |tx, space| tx.put(space, &key, value, erasure))
+    }
+
+    fn delete(&mut self, key: Vec<u8>) -> Reply<()> {
+        self.with_storage(1, |tx, space| tx.delete(space, &key))
+    }
+
+    fn scan(
+        &mut self,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: u32,
+        order: Order,
+    ) -> Reply<Page> {
+        let order = match order {
+            Order::Ascending => storage::Order::Ascending,
+            Order::Descending => storage::Order::Descending,
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.with_storage(1, |tx, space| {
+            let page = tx.scan(space, &prefix, after.as_deref(), limit, order)?;
+            let entries = page.entries.into_iter();
+            Ok(Page {
+                entries: entries.map(|(key, value)| Entry { key, value }).collect(),
+                next: page.next,
+            })
+        })
+    }
+
+    fn increment(&mut self, key: Vec<u8>, by: i64) -> Reply<()> {
+        self.with_storage(1, |tx, space| tx.increment(space, &key, by))
+    }
+
+    fn append(
+        &mut self,
+        prefix: Vec<u8>,
+        value: Vec<u8>,
+        alias: Option<Vec<u8>>,
+        subject: Option<String>,
+    ) -> Reply<()> {
+        let erasure = match self.erasure(subject.as_deref()) {
+            Ok(erasure) => erasure,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.with_storage(1, |tx, space| {
+            tx.append(space, &prefix, value, alias, erasure)
+        })
+    }
+
+    fn new_id(&mut self) -> wasmtime::Result<String> {
+        let id = self.with_storage(1, |tx, _| Ok(tx.new_id()))?;
+        // WIT lets this one not fail, so a guest that wants ids without end is ended.
+        let id = id.map_err(|Error { code, .. }| wasmtime::Error::msg(code))?;
+        Ok(format!("{id:032x}"))
+    }
+}

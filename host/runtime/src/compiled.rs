@@ -1,0 +1,130 @@
+//! Compiled components: kept on disk under a MAC, so that only what this host compiled is ever run.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use vaxel_crypto::{Keyring, ct_eq};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::RuntimeError;
+use crate::engine::compatibility;
+use crate::trusted::{Trusted, load};
+
+/// The first byte of a cache file.
+const FORMAT: u8 = 1;
+const MAC_LEN: usize = 32;
+const MAC_PURPOSE: &str = "compiled-component";
+
+/// The largest component: compiling takes about a second per MB.
+pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
+
+/// The cache directory and the key that vouches for it.
+pub(crate) struct Cache<'a> {
+    pub(crate) dir: &'a Path,
+    pub(crate) keyring: &'a Keyring,
+}
+
+impl Cache<'_> {
+    /// The component, from the cache if its code is there and ours, else compiled. Blocks.
+    pub(crate) fn component(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+    ) -> Result<Component, RuntimeError> {
+        if wasm.len() > COMPONENT_BYTES_MAX {
+            return Err(RuntimeError::TooLarge {
+                max: COMPONENT_BYTES_MAX,
+            });
+        }
+        let source: [u8; 32] = Sha256::digest(wasm).into();
+        let path = self.path(engine, &source);
+        if let Some(component) = self.load(engine, &source, &path)? {
+            return Ok(component);
+        }
+        let component = Component::new(engine, wasm)
+            .map_err(|error| RuntimeError::component(format!("{error:#}")))?;
+        let code = component
+            .serialize()
+            .map_err(RuntimeError::engine("serializing a component"))?;
+        let mac = self.mac(engine, &source, &code)?;
+        if let Err(error) = write(&path, &mac, &code) {
+            // The next start compiles again; that is all it costs.
+            tracing::warn!(error = %error, "compiled component not kept");
+        }
+        Ok(component)
+    }
+
+    fn load(
+        &self,
+        engine: &Engine,
+        source: &[u8; 32],
+        path: &Path,
+    ) -> Result<Option<Component>, RuntimeError> {
+        let Ok(file) = fs::read(path) else {
+            return Ok(None);
+        };
+        let Some((mac, code)) = split(&file) else {
+            tracing::warn!("a compiled component has an unknown format: compiling again");
+            return Ok(None);
+        };
+        if !ct_eq(mac, &self.mac(engine, source, code)?) {
+            tracing::warn!("a compiled component is not as this host wrote it: compiling again");
+            return Ok(None);
+        }
+        match load(engine, Trusted(code)) {
+            Ok(component) => Ok(Some(component)),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "compiling a component again");
+                Ok(None)
+            }
+        }
+    }
+
+    fn path(&self, engine: &Engine, source: &[u8; 32]) -> PathBuf {
+        let name: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.dir
+            .join(format!("{name}-{:016x}.cwasm", compatibility(engine)))
+    }
+
+    // Over the source and the engine too, so that code cannot be passed off under another name.
+    fn mac(
+        &self,
+        engine: &Engine,
+        source: &[u8; 32],
+        code: &[u8],
+    ) -> Result<[u8; MAC_LEN], RuntimeError> {
+        let mut hash = Sha256::new();
+        hash.update([FORMAT]);
+        hash.update(source);
+        hash.update(compatibility(engine).to_be_bytes());
+        hash.update(code);
+        Ok(self.keyring.mac_host(MAC_PURPOSE, &hash.finalize())?)
+    }
+}
+
+fn split(file: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = file.strip_prefix(&[FORMAT])?;
+    rest.split_at_checked(MAC_LEN)
+}
+
+fn write(path: &Path, mac: &[u8], code: &[u8]) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let unfinished = path.with_extension("new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(&[FORMAT])?;
+    file.write_all(mac)?;
+    file.write_all(code)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}

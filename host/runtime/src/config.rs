@@ -1,0 +1,85 @@
+//! What an operator may set, and the maxima of one call.
+
+use std::path::PathBuf;
+
+/// How the runtime is set up.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// Threads that run plugins; nothing else runs on them.
+    pub workers: usize,
+    /// Where compiled components are kept. Losing it costs a compilation.
+    pub cache_dir: PathBuf,
+    /// Most calls with an instance at one time, over all tenants.
+    pub pool_slots: u32,
+    /// What one call, one plugin and one tenant may take.
+    pub limits: Limits,
+}
+
+impl RuntimeConfig {
+    /// The defaults: one worker less than there are cores, so that I/O always finds one.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: cores.saturating_sub(1).max(1),
+            cache_dir: cache_dir.into(),
+            // Instances exist only while a call runs, so few are in use at a time; the rest is room for waiting ones.
+            pool_slots: 256,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The maxima, each with a typed answer when it is reached.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Processor time of one call, host functions included. Far above what a method needs, far below what is noticed.
+    pub cpu_ms: u64,
+    /// From arrival to answer, waiting included.
+    pub wall_ms: u64,
+    /// Linear memory of one instance.
+    pub memory_bytes: usize,
+    /// What a guest may hand over in one host call.
+    pub hostcall_bytes: usize,
+    /// Parameters of one call.
+    pub params_bytes: usize,
+    /// The answer of one call.
+    pub reply_bytes: usize,
+    /// Storage and event operations of one call.
+    pub storage_ops: usize,
+    /// Log text of one call; the rest is dropped.
+    pub log_bytes: usize,
+    /// Running calls of one tenant.
+    pub tenant_concurrent: usize,
+    /// Running calls of one plugin in one tenant: half a tenant's, so that one plugin never takes all.
+    pub plugin_concurrent: usize,
+    /// Calls of one tenant that wait for a place; more are answered `limit` at once.
+    pub tenant_waiting: usize,
+    /// Calls per second of one tenant, on average.
+    pub tenant_calls_per_second: u32,
+    /// Calls of one tenant in a burst.
+    pub tenant_calls_burst: u32,
+    /// How often a call is run again after a conflict.
+    pub reruns: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Unoptimized host functions are some twenty times slower, and their time counts.
+            cpu_ms: if cfg!(debug_assertions) { 1_000 } else { 50 },
+            wall_ms: 5_000,
+            memory_bytes: 32 << 20,
+            hostcall_bytes: 4 << 20,
+            params_bytes: 1 << 20,
+            reply_bytes: 1 << 20,
+            storage_ops: 1_000,
+            log_bytes: 16 << 10,
+            tenant_concurrent: 16,
+            plugin_concurrent: 8,
+            tenant_waiting: 1_024,
+            tenant_calls_per_second: 20_000,
+            tenant_calls_burst: 40_000,
+            reruns: 3,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong when plugins are installed and switched.
+
+use vaxel_core::{PluginId, Problem, Reason};
+use vaxel_crypto::CryptoError;
+use vaxel_storage::StorageError;
+
+/// Why a plugin was not installed or switched.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// plugin.toml is not what it must be.
+    #[error("plugin.toml: {what}")]
+    Manifest {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The component imports what the manifest does not ask for.
+    #[error("the component imports {import}, which its manifest does not ask for")]
+    NotAskedFor {
+        /// The import as the component names it.
+        import: String,
+    },
+    /// The component does not provide what a plugin must.
+    #[error("component: {what}")]
+    Component {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The component is larger than its named maximum.
+    #[error("the component is larger than {max} bytes")]
+    TooLarge {
+        /// The maximum.
+        max: usize,
+    },
+    /// Nobody installed this plugin.
+    #[error("there is no plugin {plugin}")]
+    Unknown {
+        /// The asked one.
+        plugin: PluginId,
+    },
+    /// Storage did not take the switch.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// Keys could not be used.
+    #[error("keys: {0}")]
+    Keys(#[from] CryptoError),
+    /// The engine or its threads could not be started.
+    #[error("{doing}: {why}")]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// What the engine said.
+        why: String,
+    },
+}
+
+impl RuntimeError {
+    /// What it amounts to for a caller.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Manifest { .. } | Self::NotAskedFor { .. } | Self::Component { .. } => {
+                Reason::Invalid
+            }
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::Unknown { .. } => Reason::NotFound,
+            Self::Storage(error) => error.reason(),
+            Self::Keys(_) | Self::Engine { .. } => Reason::Internal,
+        }
+    }
+
+    /// What a caller may read of it.
+    pub fn problem(&self) -> Problem {
+        match self.reason() {
+            Reason::Internal => Reason::Internal.into(),
+            reason => Problem::new(reason, self.to_string()),
+        }
+    }
+
+    pub(crate) fn component(what: impl Into<String>) -> Self {
+        Self::Component { what: what.into() }
+    }
+
+    pub(crate) fn engine(doing: &'static str) -> impl FnOnce(wasmtime::Error) -> Self {
+        move |error| Self::Engine {
+            doing,
+            why: format!("{error:#}"),
+        }
+    }
+}

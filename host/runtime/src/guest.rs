@@ -1,0 +1,160 @@
+//! What a guest's instance holds on the host's side: its transaction, who calls, and what it has used up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vaxel_core::{OpCx, PluginId, Problem, UserId};
+use vaxel_crypto::{ErasureKey, Keyring};
+use vaxel_storage::{Space, StorageError, Transaction};
+use wasmtime::ResourceLimiter;
+
+use crate::capability::bindings::vaxel::types::types::Error;
+use crate::directory::Directory;
+use crate::outcome::storage_problem;
+use crate::{Caller, Limits};
+
+/// Most new subjects of one call: each costs a durable key.
+const NEW_SUBJECTS_MAX: usize = 16;
+
+/// Tables of one instance are for indirect calls, so this is thousands of functions.
+const TABLE_ELEMENTS_MAX: usize = 20_000;
+
+/// Who calls, in which tenant, for which plugin: fixed before the guest runs, never a guest's to choose.
+pub(crate) struct Context {
+    pub(crate) cx: OpCx,
+    pub(crate) caller: Caller,
+    pub(crate) permissions: BTreeSet<String>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) directory: Arc<dyn Directory>,
+}
+
+/// The data of one store.
+pub(crate) struct Guest {
+    pub(crate) plugin: PluginId,
+    pub(crate) space: Space,
+    /// None when a plugin is only asked what it is.
+    pub(crate) context: Option<Arc<Context>>,
+    pub(crate) tx: Option<Transaction>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) ops: usize,
+    pub(crate) log_bytes: usize,
+    pub(crate) new_subjects: BTreeSet<ErasureKey>,
+    pub(crate) was_refused_memory: bool,
+    /// Why the host ended the call from within a host function.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Why the host ended a call.
+pub(crate) enum Stop {
+    Conflict,
+    Host(Problem),
+}
+
+/// What a capability answers the guest, unless the call is over.
+pub(crate) type Reply<T> = wasmtime::Result<Result<T, Error>>;
+
+impl Guest {
+    pub(crate) fn new(plugin: PluginId, limits: Arc<Limits>) -> Self {
+        Self {
+            space: Space::plugin(&plugin),
+            plugin,
+            context: None,
+            tx: None,
+            limits,
+            ops: 0,
+            log_bytes: 0,
+            new_subjects: BTreeSet::new(),
+            was_refused_memory: false,
+            stop: None,
+        }
+    }
+
+    /// Runs an operation of storage, which may end the call.
+    pub(crate) fn with_storage<T>(
+        &mut self,
+        ops: usize,
+        act: impl FnOnce(&mut Transaction, Space) -> Result<T, StorageError>,
+    ) -> Reply<T> {
+        self.ops = self.ops.saturating_add(ops);
+        if self.ops > self.limits.storage_ops {
+            return Ok(Err(guest_error("limit", "too many operations in one call")));
+        }
+        let Some(tx) = self.tx.as_mut() else {
+            return Ok(Err(guest_error("unavailable", "there is no tenant here")));
+        };
+        match act(tx, self.space) {
+            Ok(value) => Ok(Ok(value)),
+            Err(StorageError::TooLarge { what, max }) => Ok(Err(guest_error(
+                "too-large",
+                &format!("{what} is larger than {max}"),
+            ))),
+            Err(StorageError::Invalid { what }) => Ok(Err(guest_error("invalid", what))),
+            Err(error) if error.is_conflict() => Err(self.end(Stop::Conflict)),
+            Err(error) => {
+                tracing::error!(plugin.id = %self.plugin, error = %error, "storage failed under a plugin");
+                Err(self.end(Stop::Host(storage_problem(&error))))
+            }
+        }
+    }
+
+    /// The erasure key of what a value is about; keys that are new are made before the commit.
+    pub(crate) fn erasure(&mut self, subject: Option<&str>) -> Result<ErasureKey, Error> {
+        let (Some(subject), Some(context)) = (subject, self.context.as_ref()) else {
+            return Ok(ErasureKey::TENANT);
+        };
+        let key = crate::capability::subject_key(&self.plugin, subject);
+        if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.cx.tenant, key) {
+            if self.new_subjects.len() >= NEW_SUBJECTS_MAX {
+                return Err(guest_error("limit", "too many new subjects in one call"));
+            }
+            self.new_subjects.insert(key);
+        }
+        Ok(key)
+    }
+
+    /// Notes why and gives the error that unwinds the guest.
+    pub(crate) fn end(&mut self, stop: Stop) -> wasmtime::Error {
+        self.stop = Some(stop);
+        wasmtime::Error::msg("the host ended the call")
+    }
+}
+
+/// An error as a guest reads it.
+pub(crate) fn guest_error(code: &str, message: &str) -> Error {
+    Error {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        retry_after_ms: None,
+    }
+}
+
+/// A user's id from a guest.
+pub(crate) fn parsed_user(user: &str) -> Result<UserId, Error> {
+    user.parse()
+        .map_err(|_| guest_error("invalid", "not a user id"))
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.limits.memory_bytes {
+            self.was_refused_memory = true;
+            // Ends the call: a guest that limps on without the memory it asked for helps nobody.
+            return Err(wasmtime::Error::msg("memory used up"));
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+}

@@ -1,0 +1,194 @@
+//! The handle that the rest of the host holds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use vaxel_core::{Alarms, Clock, OpCx, PluginId, Problem, TenantId};
+use vaxel_crypto::Keyring;
+use vaxel_storage::Storage;
+use wasmtime::Engine;
+
+use crate::compiled::{COMPONENT_BYTES_MAX, Cache};
+use crate::directory::Directory;
+use crate::guest::Guest;
+use crate::manifest::Manifest;
+use crate::outcome::Failure;
+use crate::package::{Linked, Method, PackageFiles};
+use crate::registry::{PluginState, Registry};
+use crate::workers::Workers;
+use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
+
+/// How long a component may take to say what it offers: schemas of all methods, once per install.
+const DESCRIBE_MS: u64 = 2_000;
+
+/// The plugin runtime. Clones share it.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) storage: Storage,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarms: Arc<dyn Alarms>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) registry: Registry,
+    /// Places in the pool of instances.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) workers: Workers,
+    engine: Engine,
+    cache_dir: PathBuf,
+}
+
+impl Runtime {
+    /// Starts the engine, its workers and its tick. No plugin is there yet.
+    pub fn new(
+        config: RuntimeConfig,
+        storage: Storage,
+        directory: impl Directory,
+        keyring: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        alarms: Arc<dyn Alarms>,
+    ) -> Result<Self, RuntimeError> {
+        let RuntimeConfig {
+            workers,
+            cache_dir,
+            pool_slots,
+            limits,
+        } = config;
+        let limits = Arc::new(limits);
+        let pool_slots = pool_slots.max(1);
+        let engine = engine::start(pool_slots, &limits)?;
+        let slots = usize::try_from(pool_slots).unwrap_or(1);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                registry: Registry::new(storage.clone(), Arc::clone(&limits)),
+                workers: Workers::start(workers, &engine)?,
+                slots: Arc::new(Semaphore::new(slots)),
+                storage,
+                directory: Arc::new(directory),
+                keyring,
+                clock,
+                alarms,
+                limits,
+                engine,
+                cache_dir,
+            }),
+        })
+    }
+
+    /// Installs a package in the place of the version that was there. Tenants that had it on go on with the new one,
+    /// unless it asks for more than they granted.
+    pub async fn install(&self, package: PackageFiles) -> Result<PluginId, RuntimeError> {
+        let manifest = Manifest::parse(&package.manifest)?;
+        if package.component.len() > COMPONENT_BYTES_MAX {
+            return Err(RuntimeError::TooLarge {
+                max: COMPONENT_BYTES_MAX,
+            });
+        }
+        let id = manifest.id.clone();
+        let inner = Arc::clone(&self.inner);
+        let linked = tokio::task::spawn_blocking(move || {
+            let cache = Cache {
+                dir: &inner.cache_dir,
+                keyring: &inner.keyring,
+            };
+            let component = cache.component(&inner.engine, &package.component)?;
+            Linked::new(&inner.engine, manifest, &component)
+        })
+        .await
+        .map_err(|error| failed("compiling a component", error.to_string()))??;
+        let linked = Arc::new(linked);
+        let description = self.description(Arc::clone(&linked)).await?;
+        let linked = Arc::into_inner(linked)
+            .ok_or_else(|| failed("asking a plugin what it offers", "it is still being asked"))?;
+        let plugin = linked.described(&description)?;
+        tracing::info!(
+            plugin.id = %id, plugin.version = plugin.manifest.version, methods = plugin.methods.len(),
+            "plugin installed"
+        );
+        self.inner.registry.install(plugin);
+        Ok(id)
+    }
+
+    /// The ids of all installed plugins.
+    pub fn installed(&self) -> Vec<PluginId> {
+        self.inner.registry.installed()
+    }
+
+    /// Switches a plugin on in a tenant, granting the capabilities that its manifest asks for. Ends a suspension.
+    pub async fn enable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
+        self.inner.registry.switch(cx.tenant, plugin, true).await
+    }
+
+    /// Switches a plugin off in a tenant: refused from now on, its data stays.
+    pub async fn disable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
+        self.inner.registry.switch(cx.tenant, plugin, false).await
+    }
+
+    /// All installed plugins as a tenant's admin sees them.
+    pub fn list(&self, tenant: TenantId) -> Vec<PluginState> {
+        self.inner.registry.list(tenant).unwrap_or_else(|error| {
+            tracing::error!(tenant.id = %tenant, error = %error, "reading a tenant's plugins");
+            Vec::new()
+        })
+    }
+
+    /// The methods that a tenant has switched on.
+    pub fn methods(&self, tenant: TenantId) -> Arc<[Arc<Method>]> {
+        match self.inner.registry.tenant(tenant) {
+            Ok(plugins) => Arc::clone(&plugins.methods),
+            Err(error) => {
+                tracing::error!(tenant.id = %tenant, error = %error, "reading a tenant's plugins");
+                Arc::new([])
+            }
+        }
+    }
+
+    /// Calls a method: one instance, one transaction, durable when it answers.
+    pub async fn call(&self, call: PluginCall) -> Result<Bytes, Problem> {
+        self.inner.call(&call).await
+    }
+
+    async fn description(&self, linked: Arc<Linked>) -> Result<Vec<u8>, RuntimeError> {
+        let id = linked.manifest.id.clone();
+        let guest = Guest::new(id, Arc::clone(&self.inner.limits));
+        let workers = self
+            .inner
+            .workers
+            .handle()
+            .ok_or_else(|| failed("asking a plugin what it offers", "everything ends"))?;
+        let time = Duration::from_millis(DESCRIBE_MS);
+        let asked =
+            workers.spawn(async move { instance::describe(&linked.pre, guest, time).await });
+        match asked.await {
+            Ok(Ok(description)) => Ok(description),
+            Ok(Err(Failure::Fault(fault))) => Err(RuntimeError::component(format!(
+                "asked what it offers: {}",
+                fault.as_str()
+            ))),
+            Ok(Err(_)) => Err(RuntimeError::component("it did not say what it offers")),
+            Err(error) => Err(failed("asking a plugin what it offers", error.to_string())),
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("installed", &self.installed())
+            .finish_non_exhaustive()
+    }
+}
+
+fn failed(doing: &'static str, why: impl Into<String>) -> RuntimeError {
+    RuntimeError::Engine {
+        doing,
+        why: why.into(),
+    }
+}

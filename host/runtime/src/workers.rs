@@ -1,0 +1,84 @@
+//! The threads of plugins: workers that run nothing else, and the tick that reminds a running guest to give way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use wasmtime::Engine;
+
+use crate::RuntimeError;
+
+/// How long a guest runs before it is asked to give way. Shorter costs, longer is felt by its neighbours.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Polls between looks at timers and wake-ups. tokio's 61 would let 61 slow guests pass first.
+const EVENT_INTERVAL: u32 = 2;
+
+/// Polls of a worker's own queue between looks at what came from outside.
+const GLOBAL_QUEUE_INTERVAL: u32 = 4;
+
+/// Runs plugins until it is dropped.
+pub(crate) struct Workers {
+    // Taken at the end: a tokio runtime must not be dropped where async code runs.
+    runtime: Option<Runtime>,
+    is_over: Arc<AtomicBool>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub(crate) fn start(threads: usize, engine: &Engine) -> Result<Self, RuntimeError> {
+        let failed = |error: std::io::Error| RuntimeError::Engine {
+            doing: "starting the plugin workers",
+            why: error.to_string(),
+        };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("vaxel-plugin")
+            .event_interval(EVENT_INTERVAL)
+            .global_queue_interval(GLOBAL_QUEUE_INTERVAL)
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ticker = {
+            let (is_over, engine) = (Arc::clone(&is_over), engine.weak());
+            std::thread::Builder::new()
+                .name("vaxel-tick".to_owned())
+                .spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::thread::sleep(TICK);
+                        let Some(engine) = engine.upgrade() else {
+                            return;
+                        };
+                        engine.increment_epoch();
+                    }
+                })
+                .map_err(failed)?
+        };
+        Ok(Self {
+            runtime: Some(runtime),
+            is_over,
+            ticker: Some(ticker),
+        })
+    }
+
+    /// Where plugins run. `None` only while everything ends.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        self.runtime.as_ref().map(Runtime::handle)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(ticker) = self.ticker.take() {
+            // It ends within a tick; one that panicked has said so.
+            let _ = ticker.join();
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What an operator may set: a file of TOML, then flags; unknown keys are refused before a port is bound.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use vaxel_gateway::GatewayLimits;
+
+/// The effective configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the server listens.
+    pub(crate) listen: Listen,
+    /// Certificates.
+    pub(crate) tls: Tls,
+    /// Keys.
+    pub(crate) keys: Keys,
+    /// The log and the state.
+    pub(crate) storage: StorageLimits,
+    /// Plugin workers.
+    pub(crate) plugins: Plugins,
+    /// Limits of the public doors.
+    pub(crate) limits: GatewayLimits,
+    /// Addresses of proxies whose forwarded headers count.
+    pub(crate) proxies: Vec<IpAddr>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// HTTPS, for people.
+    pub(crate) https: SocketAddr,
+    /// Health and metrics; loopback only.
+    pub(crate) admin: SocketAddr,
+    /// The port that people see when it is not the listener's own (behind a port forward).
+    pub(crate) public_https_port: Option<u16>,
+    /// Plain HTTP on loopback; only the demo opens it.
+    pub(crate) http: Option<SocketAddr>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            https: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            public_https_port: None,
+            http: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// Certificate chain in PEM; without it a local authority in DATA/tls issues one.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// The master key's file (mode 0600). Default: DATA/master.key. A systemd credential `vaxel-master-key` or
+    /// the variable VAXEL_MASTER_KEY come first.
+    pub(crate) master: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StorageLimits {
+    /// What one organization may store.
+    pub(crate) quota_bytes_per_tenant: u64,
+    /// Below this much free space writes are refused.
+    pub(crate) free_bytes_min: u64,
+}
+
+impl Default for StorageLimits {
+    fn default() -> Self {
+        Self { quota_bytes_per_tenant: 50 << 30, free_bytes_min: 512 << 20 }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Plugins {
+    /// Threads that run plugins; default: one fewer than cores, at least one.
+    pub(crate) workers: Option<usize>,
+    /// A directory with further packages, one folder each (plugin.toml, component.wasm).
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Flags of `vaxel serve`; they win over the file.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct ServeFlags {
+    /// Start with two organizations full of people and messages. Refuses data that it did not make itself.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// With --demo: be reachable from the local network, over HTTPS only.
+    #[arg(long, requires = "demo")]
+    pub(crate) lan: bool,
+    /// Port of plain HTTP on loopback (demo only); 0 takes a free one.
+    #[arg(long, requires = "demo")]
+    pub(crate) http_port: Option<u16>,
+    /// Port of HTTPS; 0 takes a free one.
+    #[arg(long)]
+    pub(crate) https_port: Option<u16>,
+    /// Port of health and metrics; 0 takes a free one.
+    #[arg(long)]
+    pub(crate) admin_port: Option<u16>,
+    /// A directory with further plugin packages.
+    #[arg(long)]
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+/// Where the demo's start page is.
+const DEMO_HTTP_PORT: u16 = 8080;
+
+impl Config {
+    pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading the configuration {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+    }
+
+    pub(crate) fn with_flags(mut self, flags: &ServeFlags) -> anyhow::Result<Self> {
+        if flags.demo {
+            let host = if flags.lan { [0, 0, 0, 0] } else { [127, 0, 0, 1] };
+            self.listen.https = SocketAddr::from((host, self.listen.https.port()));
+            self.listen.http = (!flags.lan).then(|| {
+                SocketAddr::from(([127, 0, 0, 1], flags.http_port.unwrap_or(DEMO_HTTP_PORT)))
+            });
+        }
+        if let Some(port) = flags.https_port {
+            self.listen.https.set_port(port);
+        }
+        if let Some(port) = flags.admin_port {
+            self.listen.admin.set_port(port);
+        }
+        if flags.plugins.is_some() {
+            self.plugins.dir.clone_from(&flags.plugins);
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.listen.admin.ip().is_loopback() {
+            bail!("listen.admin must be a loopback address: it answers anybody who reaches it");
+        }
+        if self.listen.http.is_some_and(|http| !http.ip().is_loopback()) {
+            bail!("listen.http must be a loopback address: people come over HTTPS");
+        }
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            bail!("tls.certificate and tls.key go together");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = toml::from_str::<Config>("[listen]\nhtpps = '0.0.0.0:1'").unwrap_err();
+        assert!(error.to_string().contains("htpps"), "{error}");
+    }
+
+    #[test]
+    fn admin_and_plain_http_stay_on_loopback() {
+        for text in ["[listen]\nadmin = '0.0.0.0:9090'", "[listen]\nhttp = '0.0.0.0:80'"] {
+            let config: Config = toml::from_str(text).unwrap();
+            assert!(config.with_flags(&ServeFlags::default()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_demo_stays_on_loopback_unless_asked() {
+        let demo = ServeFlags { demo: true, ..ServeFlags::default() };
+        let config = Config::default().with_flags(&demo).unwrap();
+        assert!(config.listen.https.ip().is_loopback());
+        let lan = Config::default().with_flags(&ServeFlags { lan: true, ..demo }).unwrap();
+        assert!(!lan.listen.https.ip().is_loopback());
+        assert!(lan.listen.http.is_none(), "the local network is served over HTTPS only");
+    }
+}

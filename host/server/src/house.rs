@@ -1,0 +1,224 @@
+//! The opened parts of one data directory, and the acts that need it closed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
+use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
+use vaxel_identity::{Identity, IdentityConfig};
+use vaxel_ops::{CountedAlarms, Metrics};
+use vaxel_runtime::{Runtime, RuntimeConfig};
+use vaxel_storage::{Storage, StorageConfig};
+
+use crate::bundle;
+use crate::config::Config;
+use crate::output::Progress;
+
+/// Says that the owner keeps the master key's recovery copy.
+const RECOVERY_MARK: &str = "recovery-copy-kept";
+
+/// Everything that lies under the doors: keys, storage, identity and the plugin runtime.
+pub(crate) struct House {
+    pub(crate) data: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarms: Arc<dyn Alarms>,
+    pub(crate) metrics: Metrics,
+    pub(crate) storage: Storage,
+    pub(crate) identity: Identity,
+    pub(crate) runtime: Runtime,
+    /// Told when host names were added, so that certificates carry them.
+    pub(crate) hosts_changed: Notify,
+}
+
+impl House {
+    /// Opens the data directory; it must have been made by `vaxel init` or the demo.
+    pub(crate) async fn open(data: &Path, config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Metrics::new();
+        let alarms: Arc<dyn Alarms> =
+            Arc::new(CountedAlarms::new(metrics.clone(), Arc::new(LogAlarms)));
+        let master = MasterKey::load(&master_source(data, config))
+            .context("run `vaxel init` first, or bring the master key")?;
+        let keyring = Arc::new(Keyring::open(&keys_dir(data), master)?);
+        keyring.create_tenant(TenantId::SYSTEM)?;
+        let storage = Storage::open(
+            StorageConfig {
+                quota_bytes_per_tenant: config.storage.quota_bytes_per_tenant,
+                free_bytes_min: config.storage.free_bytes_min,
+                ..StorageConfig::new(store_dir(data))
+            },
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            Arc::clone(&alarms),
+        )
+        .context("opening the storage")?;
+        let identity = Identity::open(
+            storage.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&clock),
+            IdentityConfig { issuer_base: issuer_base(config), ..IdentityConfig::default() },
+        )
+        .await
+        .context("opening the identities")?;
+        let mut runtime_config = RuntimeConfig::new(data.join("cache"));
+        if let Some(workers) = config.plugins.workers {
+            runtime_config.workers = workers;
+        }
+        let runtime = Runtime::new(
+            runtime_config,
+            storage.clone(),
+            identity.clone(),
+            keyring,
+            Arc::clone(&clock),
+            Arc::clone(&alarms),
+        )
+        .context("starting the plugin runtime")?;
+        for package in bundle::packages(config.plugins.dir.as_deref())? {
+            runtime.install(package).await.context("installing a plugin")?;
+        }
+        let hosts_changed = Notify::new();
+        Ok(Self {
+            data: data.to_owned(),
+            clock,
+            alarms,
+            metrics,
+            storage,
+            identity,
+            runtime,
+            hosts_changed,
+        })
+    }
+
+    /// Writes everything out and lets go of the directory.
+    pub(crate) async fn close(self) {
+        self.storage.close().await;
+    }
+}
+
+/// Who issues tokens, as people reach us: from the configuration, never from a request.
+fn issuer_base(config: &Config) -> String {
+    match config.listen.public_https_port.unwrap_or_else(|| config.listen.https.port()) {
+        443 => "https://{host}".to_owned(),
+        port => format!("https://{{host}}:{port}"),
+    }
+}
+
+pub(crate) fn keys_dir(data: &Path) -> PathBuf {
+    store_dir(data).join("keys")
+}
+
+fn store_dir(data: &Path) -> PathBuf {
+    data.join("store")
+}
+
+pub(crate) fn master_source(data: &Path, config: &Config) -> MasterKeySource {
+    let file = config.keys.master.clone().unwrap_or_else(|| data.join("master.key"));
+    MasterKeySource::detect(&file)
+}
+
+/// Makes the data directory and, where the key comes from a file that is not there, the key. Answers a new key.
+pub(crate) fn make_master_key(data: &Path, config: &Config) -> anyhow::Result<Option<MasterKey>> {
+    make_private_dir(data)?;
+    match master_source(data, config) {
+        MasterKeySource::File(path) if !path.exists() => {
+            if keys_dir(data).exists() {
+                bail!(
+                    "{} holds keys, but the master key {} is missing; bring it back from its recovery copy",
+                    data.display(),
+                    path.display()
+                );
+            }
+            Ok(Some(MasterKey::create_file(&path)?))
+        }
+        source => {
+            MasterKey::load(&source)?;
+            Ok(None)
+        }
+    }
+}
+
+/// A directory that only its owner can look into.
+fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("making the directory {}", dir.display()))
+}
+
+/// Wraps the key set under a new master key, whose file replaces the old one.
+pub(crate) fn rotate_master(data: &Path, config: &Config) -> anyhow::Result<MasterKey> {
+    let MasterKeySource::File(path) = master_source(data, config) else {
+        bail!("the master key does not come from a file; give the new one in the same way as the old one");
+    };
+    let old = MasterKey::load(&MasterKeySource::File(path.clone()))?;
+    let mut keyring = Keyring::open(&keys_dir(data), old)?;
+    let next = path.with_extension("key.next");
+    // Left by an interrupted run: it wraps nothing yet.
+    if next.exists() && MasterKey::load(&MasterKeySource::File(next.clone())).is_ok() {
+        fs::remove_file(&next)?;
+    }
+    let new = MasterKey::create_file(&next)?;
+    let former = path.with_extension("key.former");
+    fs::copy(&path, &former).context("keeping the former master key beside")?;
+    keyring.rewrap(new.clone())?;
+    fs::rename(&next, &path).context("taking the new master key into use")?;
+    fs::remove_file(&former).context("removing the former master key")?;
+    let _ = fs::remove_file(data.join(RECOVERY_MARK));
+    Ok(new)
+}
+
+/// Notes that the recovery copy is kept.
+pub(crate) fn confirm_recovery_copy(data: &Path) -> anyhow::Result<()> {
+    fs::write(data.join(RECOVERY_MARK), "1\n").context("noting that the recovery copy is kept")
+}
+
+/// Whether it was noted.
+pub(crate) fn recovery_copy_kept(data: &Path) -> bool {
+    data.join(RECOVERY_MARK).exists()
+}
+
+/// Rebuilds a data directory from a backup.
+pub(crate) async fn restore(
+    data: &Path,
+    backup: &Path,
+    key: MasterKey,
+    key_file: Option<&Path>,
+    progress: &Progress,
+) -> anyhow::Result<Value> {
+    let occupied = fs::read_dir(data).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "master.key"))
+    });
+    if occupied {
+        bail!("{} is not empty; restore into a new directory", data.display());
+    }
+    make_private_dir(data)?;
+    // Opening the backup's own key set proves that this is its master key before anything is written.
+    let scratch = tempfile::tempdir().context("a directory to try the key in")?;
+    fs::copy(backup.join("keys/keyset"), scratch.path().join("keyset"))
+        .context("the backup's key set")?;
+    Keyring::open(scratch.path(), key)?;
+    let (from, store) = (backup.to_owned(), store_dir(data));
+    let bar = progress.clone();
+    let report = tokio::task::spawn_blocking(move || {
+        vaxel_storage::restore(&from, &store, &|done, total| bar.set(done, total))
+    })
+    .await
+    .context("restoring")??;
+    if let Some(key_file) = key_file {
+        let to = data.join("master.key");
+        fs::copy(key_file, &to).context("copying the master key")?;
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(json!({
+        "restored": data,
+        "bytes": report.bytes,
+        "text": format!("{} MiB checked and restored into {}.", report.bytes >> 20, data.display()),
+    }))
+}

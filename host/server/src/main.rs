@@ -1,0 +1,33 @@
+//! The `vaxel` binary: reads the command, wires the parts, says plainly what went wrong.
+
+mod admin;
+mod bundle;
+mod cli;
+mod config;
+mod demo;
+mod house;
+mod operation;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    output::start_log(cli.log_format);
+    let json = cli.json;
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::failure(&error, json);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What an operator asks of the house, the same whether it comes over the admin socket or is done here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vaxel_core::{Locale, OpCx, PluginId, TenantId};
+use vaxel_crypto::Secret;
+use vaxel_identity::{NewTenant, NewUser, Tenant};
+
+use crate::house::{self, House};
+use crate::output::Progress;
+
+/// A person to be added.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct NewPerson {
+    pub(crate) login: String,
+    pub(crate) display_name: String,
+    pub(crate) admin: bool,
+    /// Without one a one-time link is made.
+    #[serde(with = "secret_text")]
+    pub(crate) password: Option<Secret<String>>,
+}
+
+/// One thing to do. Tenants are named by their short names.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub(crate) enum Operation {
+    TenantAdd { slug: String, name: String, hosts: Vec<String>, locale: Locale },
+    TenantList,
+    UserAdd { tenant: String, person: NewPerson },
+    UserReset { tenant: String, login: String },
+    UserList { tenant: String },
+    PluginList { tenant: String },
+    PluginSwitch { tenant: String, plugin: PluginId, on: bool },
+    RotateSigning,
+    Backup { dir: PathBuf },
+    Doctor,
+}
+
+impl Operation {
+    /// Does it. The answer has a `text` for people beside its fields.
+    pub(crate) async fn perform(self, house: &House, progress: &Progress) -> anyhow::Result<Value> {
+        match self {
+            Self::TenantAdd { slug, name, hosts, locale } => {
+                tenant_add(house, NewTenant { slug, name, hosts, locale }).await
+            }
+            Self::TenantList => Ok(tenant_list(house)),
+            Self::UserAdd { tenant, person } => user_add(house, &tenant, person).await,
+            Self::UserReset { tenant, login } => user_reset(house, &tenant, &login).await,
+            Self::UserList { tenant } => user_list(house, &tenant).await,
+            Self::PluginList { tenant } => plugin_list(house, &tenant),
+            Self::PluginSwitch { tenant, plugin, on } => {
+                plugin_switch(house, &tenant, &plugin, on).await
+            }
+            Self::RotateSigning => {
+                house.identity.rotate_signing_key().await?;
+                Ok(json!({ "text": "New access tokens are signed with a new key." }))
+            }
+            Self::Backup { dir } => backup(house, dir, progress).await,
+            Self::Doctor => doctor(house).await,
+        }
+    }
+}
+
+/// Adds an organization and switches on for it what the server brings along.
+pub(crate) async fn tenant_add(house: &House, new: NewTenant) -> anyhow::Result<Value> {
+    let tenant = house.identity.create_tenant(new).await?;
+    house.hosts_changed.notify_one();
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    for plugin in house.runtime.installed() {
+        house.runtime.enable(&cx, &plugin).await?;
+    }
+    Ok(json!({
+        "id": tenant.id,
+        "slug": tenant.slug,
+        "hosts": tenant.hosts,
+        "text": format!("Organization {} ({}) at {}.", tenant.slug, tenant.name, tenant.hosts.join(", ")),
+    }))
+}
+
+fn tenant_list(house: &House) -> Value {
+    let tenants = house.identity.tenants();
+    let lines: Vec<String> = tenants
+        .iter()
+        .map(|tenant| format!("{:20} {:30} {}", tenant.slug, tenant.name, tenant.hosts.join(", ")))
+        .collect();
+    let items: Vec<Value> = tenants
+        .iter()
+        .map(|t| json!({ "id": t.id, "slug": t.slug, "name": t.name, "hosts": t.hosts }))
+        .collect();
+    let text = if lines.is_empty() {
+        "No organizations yet; add one with `vaxel tenant add`.".to_owned()
+    } else {
+        lines.join("\n")
+    };
+    json!({ "items": items, "text": text })
+}
+
+fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
+    house
+        .identity
+        .tenant_by_slug(slug)
+        .with_context(|| format!("no organization is called {slug}; `vaxel tenant list` shows them"))
+}
+
+async fn user_add(house: &House, slug: &str, person: NewPerson) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    let new = NewUser {
+        login: person.login,
+        display_name: person.display_name,
+        email: None,
+        password: person.password,
+        admin: person.admin,
+        locale: tenant.locale,
+    };
+    if new.password.is_some() {
+        let user = house.identity.create_user(tenant.id, new).await?;
+        return Ok(json!({ "id": user.id, "text": format!("{} can sign in.", user.login) }));
+    }
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    let login = new.login.clone();
+    let link = house.identity.invite(&cx, new).await?;
+    let url = link_url(house, &tenant, &link.token);
+    Ok(json!({
+        "id": link.user,
+        "link": url,
+        "expires_at": link.expires_at,
+        "text": format!("{login} chooses a password here (once, within 7 days):\n{url}"),
+    }))
+}
+
+async fn user_reset(house: &House, slug: &str, login: &str) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    let user = house
+        .identity
+        .user_by_login(tenant.id, login)?
+        .with_context(|| format!("nobody signs in as {login} in {slug}"))?;
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    let link = house.identity.reset(&cx, user.id).await?;
+    let url = link_url(house, &tenant, &link.token);
+    Ok(json!({
+        "id": user.id,
+        "link": url,
+        "expires_at": link.expires_at,
+        "text": format!("{login} chooses a new password here (once, within 24 hours):\n{url}"),
+    }))
+}
+
+/// Where the link leads: the tenant's address as its tokens name it.
+fn link_url(house: &House, tenant: &Tenant, token: &Secret<String>) -> String {
+    format!("{}/invite#{}", house.identity.issuer(tenant), token.expose())
+}
+
+/// How many people one look at the list reads.
+const USERS_PAGE: usize = 100;
+
+async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    let (mut items, mut lines, mut cursor) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = house.identity.users(tenant.id, None, cursor, USERS_PAGE)?;
+        for user in &page.items {
+            let state = if user.active { "" } else { "  (deactivated)" };
+            let role = if user.admin { "admin" } else { "" };
+            lines.push(format!("{:24} {:32} {role:6}{state}", user.login, user.display_name));
+            items.push(json!({
+                "id": user.id, "login": user.login, "display_name": user.display_name,
+                "admin": user.admin, "active": user.active,
+            }));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(json!({ "items": items, "text": lines.join("\n") }))
+}
+
+fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    let states = house.runtime.list(tenant.id);
+    let lines: Vec<String> = states
+        .iter()
+        .map(|state| {
+            let on = if state.enabled { "on" } else { "off" };
+            format!("{:20} {:10} {on}", state.id.as_str(), state.version)
+        })
+        .collect();
+    let items: Vec<Value> = states
+        .iter()
+        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled }))
+        .collect();
+    Ok(json!({ "items": items, "text": lines.join("\n") }))
+}
+
+async fn plugin_switch(
+    house: &House,
+    slug: &str,
+    plugin: &PluginId,
+    on: bool,
+) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    if on {
+        house.runtime.enable(&cx, plugin).await?;
+    } else {
+        house.runtime.disable(&cx, plugin).await?;
+    }
+    let state = if on { "on" } else { "off; its data stays" };
+    Ok(json!({ "enabled": on, "text": format!("{plugin} is {state} for {slug}.") }))
+}
+
+async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Result<Value> {
+    let (storage, to, bar) = (house.storage.clone(), dir.clone(), progress.clone());
+    let report = tokio::task::spawn_blocking(move || {
+        storage.backup(&to, &|done, total| bar.set(done, total))
+    })
+    .await
+    .context("the backup ended early")??;
+    Ok(json!({
+        "dir": dir,
+        "files": report.files,
+        "bytes": report.bytes,
+        "text": format!(
+            "{} MiB in {} files copied and read back. The master key is not among them: keep its recovery copy.",
+            report.bytes >> 20,
+            report.files,
+        ),
+    }))
+}
+
+async fn doctor(house: &House) -> anyhow::Result<Value> {
+    let storage = house.storage.clone();
+    let chain = tokio::task::spawn_blocking(move || storage.verify_chain())
+        .await
+        .context("the check ended early")?;
+    let kept = house::recovery_copy_kept(&house.data);
+    let mut lines = Vec::new();
+    match &chain {
+        Ok(report) => lines.push(format!(
+            "ok    log: {} records of {} organizations, every link of the chain holds",
+            report.records, report.tenants
+        )),
+        Err(error) => lines.push(format!("FAIL  log: {error}")),
+    }
+    lines.push(if kept {
+        "ok    master key: its recovery copy is kept".to_owned()
+    } else {
+        "WARN  master key: nobody said that its recovery copy is kept \
+         (vaxel doctor --recovery-copy-kept)"
+            .to_owned()
+    });
+    lines.push(format!("ok    organizations: {}", house.identity.tenants().len()));
+    let text = lines.join("\n");
+    match chain {
+        Ok(report) => Ok(json!({
+            "chain": { "ok": true, "records": report.records, "tenants": report.tenants },
+            "recovery_copy_kept": kept,
+            "text": text,
+        })),
+        Err(_) => bail!("{text}"),
+    }
+}
+
+/// The tenant of a slug, for those who set up the demo.
+pub(crate) fn tenant_id(house: &House, slug: &str) -> Option<TenantId> {
+    tenant_named(house, slug).ok().map(|tenant| tenant.id)
+}
+
+/// A secret as plain text on the admin socket, which only its owner can open.
+mod secret_text {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use vaxel_crypto::Secret;
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret<String>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret<String>>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    }
+}

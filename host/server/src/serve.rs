@@ -1,0 +1,171 @@
+//! `vaxel serve`: opens the house, opens the doors, says so, and closes in good order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use vaxel_core::AlarmLevel;
+use vaxel_gateway::{Gateway, GatewayConfig};
+use vaxel_net::{AcceptLimits, RENEW_BEFORE_DAYS, TlsMaterial};
+
+use crate::config::{Config, ServeFlags};
+use crate::house::{self, House};
+use crate::{admin, demo, output};
+
+/// How often certificates are looked at: changed files are taken into use, the local one is renewed.
+const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
+
+/// How often ended sessions and links are cleared away.
+const IDENTITY_SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+pub(crate) async fn run(data: PathBuf, config: Config, flags: &ServeFlags) -> anyhow::Result<()> {
+    if flags.demo {
+        demo::check(&data)?;
+        house::make_master_key(&data, &config)?;
+    }
+    let listeners = Listeners::bind(&config).await?;
+    let house = Arc::new(House::open(&data, &config).await?);
+    let http_port = listeners.http.as_ref().map(|(_, addr)| addr.port());
+    let demo = match flags.demo {
+        true => Some(demo::prepare(&house, http_port, flags.lan).await?),
+        false => None,
+    };
+    let tls = Arc::new(tls_material(&data, &config, &house)?);
+    let gateway = Gateway::new(
+        GatewayConfig {
+            limits: config.limits,
+            proxies: config.proxies.clone(),
+            https_port: config.listen.public_https_port,
+            demo: demo.as_ref().filter(|_| http_port.is_some()).map(|demo| demo.info.clone()),
+            clock: Arc::clone(&house.clock),
+            alarms: Arc::clone(&house.alarms),
+            ..GatewayConfig::default()
+        },
+        house.storage.clone(),
+        house.identity.clone(),
+        house.runtime.clone(),
+        house.metrics.clone(),
+    )
+    .context("opening the gateway")?;
+
+    let stop = CancellationToken::new();
+    let admin_socket = admin::bind(&data)?;
+    tokio::spawn(admin::serve(admin_socket, Arc::clone(&house), stop.clone()));
+    tokio::spawn(keep_tls_fresh(Arc::clone(&tls), Arc::clone(&house), stop.clone()));
+    tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
+    listeners.serve(&gateway, &tls)?;
+    if let Some(demo) = &demo {
+        demo.say();
+    }
+    wait_for_signal().await?;
+    tracing::info!("stopping: finishing what is under way");
+    stop.cancel();
+    gateway.drain().await;
+    let _ = std::fs::remove_file(data.join("admin.sock"));
+    house.storage.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Ports are bound before anything is opened, so that a taken one is said at once.
+struct Listeners {
+    http: Option<(TcpListener, SocketAddr)>,
+    https: (TcpListener, SocketAddr),
+    admin: (TcpListener, SocketAddr),
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let http = match config.listen.http {
+            Some(addr) => Some(bind(addr, "HTTP").await?),
+            None => None,
+        };
+        Ok(Self {
+            http,
+            https: bind(config.listen.https, "HTTPS").await?,
+            admin: bind(config.listen.admin, "the admin listener").await?,
+        })
+    }
+
+    fn serve(self, gateway: &Gateway, tls: &TlsMaterial) -> anyhow::Result<()> {
+        let acceptor = tls.acceptor(AcceptLimits::default()).context("TLS")?;
+        let (https, https_addr) = self.https;
+        gateway.serve_https(https, acceptor);
+        let (admin, admin_addr) = self.admin;
+        gateway.serve_admin(admin);
+        if let Some((http, addr)) = self.http {
+            gateway.serve_http(http);
+            output::say(&format!("ready http://localhost:{}", addr.port()));
+        }
+        output::say(&format!("ready https://localhost:{}", https_addr.port()));
+        output::say(&format!("ready admin http://127.0.0.1:{}", admin_addr.port()));
+        Ok(())
+    }
+}
+
+async fn bind(addr: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("{what} cannot listen on {addr}; is another server running?"))?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
+}
+
+fn tls_material(data: &Path, config: &Config, house: &House) -> anyhow::Result<TlsMaterial> {
+    let clock = Arc::clone(&house.clock);
+    if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
+        return TlsMaterial::from_files(certificate, key, clock).context("the certificate");
+    }
+    TlsMaterial::local_ca(&data.join("tls"), &house.identity.host_names(), clock)
+        .context("the local certificate authority")
+}
+
+/// New host names, changed files and coming ends, without a restart.
+async fn keep_tls_fresh(tls: Arc<TlsMaterial>, house: Arc<House>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TLS_REFRESH_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = house.hosts_changed.notified() => {}
+            _ = tick.tick() => {}
+        }
+        let renewed = tls.set_names(&house.identity.host_names()).and_then(|_| tls.refresh());
+        let alarms = &house.alarms;
+        if let Err(error) = renewed {
+            let detail = format!("the certificate could not be renewed: {error}");
+            alarms.raise(AlarmLevel::Warning, "tls.renewal_failed", &detail);
+        }
+        if tls.days_left() < RENEW_BEFORE_DAYS / 2 {
+            let detail = format!("the certificate ends in {} days", tls.days_left());
+            alarms.raise(AlarmLevel::Warning, "tls.expiring", &detail);
+        }
+    }
+}
+
+async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(IDENTITY_SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = house.identity.sweep().await {
+            tracing::warn!("clearing ended sessions away: {error}");
+        }
+    }
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+/** The places of the product for this person: what is switched off or not allowed is not in the list. */
+
+import { i18n } from '../i18n/i18n.svelte.ts';
+import { session } from '../state/session.svelte.ts';
+import type { IconName } from '../ui/icons.ts';
+
+export interface Place {
+  id: string;
+  path: string;
+  name: string;
+  icon: IconName;
+}
+
+export function places(): Place[] {
+  const { nav } = i18n.t;
+  const list: Place[] = [session.has('chat') ? { id: 'chat', path: '/', name: nav.chat, icon: 'chat' } : { id: 'home', path: '/', name: nav.home, icon: 'home' }];
+  if (session.admin) {
+    list.push({ id: 'people', path: '/people', name: nav.people, icon: 'people' });
+    list.push({ id: 'plugins', path: '/plugins', name: nav.plugins, icon: 'plug' });
+  }
+  list.push({ id: 'settings', path: '/settings', name: nav.settings, icon: 'settings' });
+  return list;
+}
+
+/** Which place an address belongs to; undefined where nothing is. */
+export function placeOf(segment: string): string | undefined {
+  if (segment === '' || segment === 'login' || segment === 'invite') return session.has('chat') ? 'chat' : 'home';
+  if (segment === 'chat') return session.has('chat') ? 'chat' : undefined;
+  if (segment === 'people' || segment === 'plugins') return session.admin ? segment : undefined;
+  return segment === 'settings' ? 'settings' : undefined;
+}

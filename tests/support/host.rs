@@ -1,0 +1,382 @@
+//! A server of its own for each test: made with the operator's commands, reached over HTTPS.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::binary::{Answer, Vaxel};
+use crate::process::{Ports, Running, find_file, tail};
+use crate::{Client, ClientError, Endpoint, Person, patiently};
+
+/// Everybody's password in tests; long enough for any rule.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A drain finishes what it holds; with nothing held it is quick.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a test wants different.
+#[derive(Default, Clone)]
+pub struct HostOptions {
+    /// Lines of the configuration file.
+    pub config: String,
+    /// A directory to put the data in, for example a small file system.
+    pub data: Option<PathBuf>,
+    /// Whether the test moves the server's clock, see [`TestHost::moves_clock`].
+    pub own_clock: bool,
+}
+
+impl HostOptions {
+    /// A server whose clock the test moves.
+    pub fn with_own_clock() -> Self {
+        Self {
+            own_clock: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// A handle; clones are the same server.
+#[derive(Clone)]
+pub struct TestHost {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    vaxel: Vaxel,
+    folder: TempDir,
+    data: PathBuf,
+    options: HostOptions,
+    running: Mutex<Option<Running>>,
+    ports: Mutex<Ports>,
+    certificate: OnceLock<String>,
+    clock_ahead: Mutex<Duration>,
+}
+
+impl TestHost {
+    /// A server with the tenant `acme`, its admin `anna`, and nobody else.
+    pub async fn start() -> Self {
+        Self::start_with(HostOptions::default()).await
+    }
+
+    pub async fn start_with(options: HostOptions) -> Self {
+        let host = Self::prepare(options);
+        host.command_with(
+            &[
+                "init",
+                "--tenant",
+                "acme",
+                "--name",
+                "Acme AB",
+                "--host",
+                "acme.localhost",
+                "--admin",
+                "anna",
+                "--password-stdin",
+                "--json",
+            ],
+            PASSWORD,
+        );
+        host.serve();
+        let anna = host.client("acme");
+        anna.login("anna", PASSWORD).await.expect("anna signs in");
+        host.switch_chat_on(&anna).await;
+        host
+    }
+
+    /// A folder and ports for a server that is neither made nor started yet.
+    pub fn prepare(options: HostOptions) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("vaxel-test-")
+            .tempdir()
+            .expect("a temporary folder");
+        let data = options
+            .data
+            .clone()
+            .unwrap_or_else(|| folder.path().join("data"));
+        if !options.config.is_empty() {
+            std::fs::write(folder.path().join("vaxel.toml"), &options.config)
+                .expect("writing the configuration");
+        }
+        Self {
+            shared: Arc::new(Shared {
+                vaxel: Vaxel::find(),
+                folder,
+                data,
+                options,
+                running: Mutex::new(None),
+                ports: Mutex::new(Ports::default()),
+                certificate: OnceLock::new(),
+                clock_ahead: Mutex::new(Duration::ZERO),
+            }),
+        }
+    }
+
+    /// The usual cast: anna (admin) and bertil, both signed in with an open socket.
+    pub async fn with_two_users() -> (Self, Person, Person) {
+        let host = Self::start().await;
+        let anna = host.sign_in("acme", "anna").await;
+        let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+        (host, anna, bertil)
+    }
+
+    /// Makes a person of a tenant and signs them in.
+    pub async fn person(&self, tenant: &str, login: &str, name: &str) -> Person {
+        self.add_user(tenant, login, name, false);
+        self.sign_in(tenant, login).await
+    }
+
+    pub async fn sign_in(&self, tenant: &str, login: &str) -> Person {
+        Person::sign_in(self.clone(), tenant, login).await
+    }
+
+    pub fn add_user(&self, tenant: &str, login: &str, name: &str, admin: bool) {
+        let mut args = vec![
+            "user",
+            "add",
+            "--tenant",
+            tenant,
+            login,
+            "--name",
+            name,
+            "--password-stdin",
+        ];
+        if admin {
+            args.push("--admin");
+        }
+        self.command_with(&args, PASSWORD);
+    }
+
+    /// Makes another tenant at `SLUG.localhost` with an admin, signed in, and chat switched on.
+    pub async fn tenant(&self, slug: &str, admin: &str) -> Person {
+        let address = format!("{slug}.localhost");
+        self.command(&["tenant", "add", slug, "--name", slug, "--host", &address]);
+        self.add_user(slug, admin, admin, true);
+        let client = self.client(slug);
+        patiently("a certificate that names the new host", async {
+            // The certificate is renewed beside the command, not by it.
+            while let Err(error) = client.login(admin, PASSWORD).await {
+                assert!(matches!(error, ClientError::Connect(_)), "{error:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        self.switch_chat_on(&client).await;
+        self.sign_in(slug, admin).await
+    }
+
+    /// Runs a command over this server's data; it must succeed.
+    pub fn command(&self, args: &[&str]) -> Answer {
+        self.command_with(args, "")
+    }
+
+    pub fn command_with(&self, args: &[&str], stdin: &str) -> Answer {
+        let data = self.shared.data.to_string_lossy().into_owned();
+        let mut all = args.to_vec();
+        all.extend(["--data", &data]);
+        self.shared.vaxel.expect(&all, stdin)
+    }
+
+    /// Runs a command over this server's data; it may fail.
+    pub fn try_command(&self, args: &[&str], stdin: &str) -> Answer {
+        let data = self.shared.data.to_string_lossy().into_owned();
+        let mut all = args.to_vec();
+        all.extend(["--data", &data]);
+        self.shared.vaxel.run(&all, stdin)
+    }
+
+    /// Starts the server; the ports of an earlier start are kept.
+    pub fn serve(&self) -> Duration {
+        self.serve_over(&self.shared.data)
+    }
+
+    fn serve_over(&self, data: &Path) -> Duration {
+        let ports = *self.ports();
+        let mut command = Command::new(self.shared.vaxel.path());
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(data)
+            .args(["--https-port", &ports.https.to_string()])
+            .args(["--admin-port", &ports.admin.to_string()])
+            .envs(self.clock_environment());
+        let config = self.shared.folder.path().join("vaxel.toml");
+        if config.is_file() {
+            command.arg("--config").arg(config);
+        }
+        let running = Running::start(command, &self.log_path());
+        *self.ports() = running.ports;
+        let took = running.took;
+        *self.running() = Some(running);
+        took
+    }
+
+    pub fn kill9(&self) {
+        let mut running = self.running().take().expect("a running server");
+        running.kill9();
+    }
+
+    /// Asks the server to stop; it must end well.
+    pub fn stop(&self) {
+        let mut running = self.running().take().expect("a running server");
+        let status = running.terminate(STOP_LIMIT);
+        assert!(
+            status.success(),
+            "the server ended with {status}:\n{}",
+            self.log_tail()
+        );
+    }
+
+    pub fn restart(&self) -> Duration {
+        self.stop();
+        self.serve()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running().is_some()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running().as_ref().expect("a running server").pid()
+    }
+
+    /// What the server printed until it was ready.
+    pub fn stdout(&self) -> Vec<String> {
+        self.running()
+            .as_ref()
+            .map(|r| r.stdout.clone())
+            .unwrap_or_default()
+    }
+
+    /// Nobody's client at a tenant's address, over HTTPS, trusting this server's local CA.
+    pub fn client(&self, tenant: &str) -> Client {
+        Client::new(self.endpoint(&format!("{tenant}.localhost")))
+    }
+
+    /// The same without TLS, where the configuration opens such a listener on loopback.
+    pub fn plain_client(&self, tenant: &str) -> Client {
+        let port = self.ports().http;
+        let url = format!("http://{tenant}.localhost:{port}");
+        Client::new(Endpoint::parse(&url).expect("an address"))
+    }
+
+    pub fn endpoint(&self, host: &str) -> Endpoint {
+        let port = self.ports().https;
+        Endpoint::parse(&format!("https://{host}:{port}"))
+            .and_then(|endpoint| endpoint.trusting(self.certificate()))
+            .expect("the server's address")
+            .at(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port))
+    }
+
+    /// A client of the admin listener.
+    pub fn admin_client(&self) -> Client {
+        let port = self.ports().admin;
+        Client::new(Endpoint::parse(&format!("http://127.0.0.1:{port}")).expect("an address"))
+    }
+
+    /// The certificate of the local CA, as a person would install it.
+    pub fn certificate(&self) -> &str {
+        self.shared.certificate.get_or_init(|| {
+            let path = find_file(&self.shared.data, "ca.pem").expect("the local CA's ca.pem");
+            std::fs::read_to_string(path).expect("the local CA's certificate")
+        })
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.shared.data
+    }
+
+    /// A place for files of the test, gone with the host.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.shared.folder.path().join(name)
+    }
+
+    pub fn vaxel(&self) -> &Vaxel {
+        &self.shared.vaxel
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    pub fn log_tail(&self) -> String {
+        tail(&self.log_path())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.shared.folder.path().join("server.log")
+    }
+
+    /// Puts the server's wall clock ahead; its timers and everybody else's clock stay as they are.
+    pub fn moves_clock(&self, by: Duration) {
+        assert!(
+            self.shared.options.own_clock,
+            "this server has no clock of its own"
+        );
+        let mut ahead = self
+            .shared
+            .clock_ahead
+            .lock()
+            .expect("no test panicked with it");
+        *ahead += by;
+        std::fs::write(self.clock_path(), format!("+{}", ahead.as_secs()))
+            .expect("the clock's file");
+    }
+
+    fn clock_path(&self) -> PathBuf {
+        self.shared.folder.path().join("clock")
+    }
+
+    fn clock_environment(&self) -> Vec<(&'static str, String)> {
+        if !self.shared.options.own_clock {
+            return Vec::new();
+        }
+        if !self.clock_path().is_file() {
+            std::fs::write(self.clock_path(), "+0").expect("the clock's file");
+        }
+        let library = find_file(Path::new("/usr/lib"), "libfaketimeMT.so.1")
+            .expect("libfaketime, which Debian's package `libfaketime` brings");
+        vec![
+            ("LD_PRELOAD", library.to_string_lossy().into_owned()),
+            (
+                "FAKETIME_TIMESTAMP_FILE",
+                self.clock_path().to_string_lossy().into_owned(),
+            ),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+
+    async fn switch_chat_on(&self, admin: &Client) {
+        let plugins = admin
+            .call("plugins/list", json!({}))
+            .await
+            .expect("an admin lists plugins");
+        let on = plugins["items"]
+            .as_array()
+            .expect("plugins")
+            .iter()
+            .any(|plugin| plugin["id"] == "chat" && plugin["enabled"] == true);
+        if !on {
+            admin
+                .call("plugins/enable", json!({"plugin": "chat"}))
+                .await
+                .expect("an admin switches chat on");
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.shared
+            .running
+            .lock()
+            .expect("no test panicked with it")
+    }
+
+    fn ports(&self) -> MutexGuard<'_, Ports> {
+        self.shared.ports.lock().expect("no test panicked with it")
+    }
+}

@@ -1,0 +1,23 @@
+//! What the black-box tests stand on: the built server, and people who use it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
+
+mod binary;
+mod host;
+mod person;
+mod process;
+pub mod scan;
+pub mod tokens;
+
+pub use binary::{Answer, Vaxel};
+pub use host::{HostOptions, PASSWORD, TestHost};
+pub use person::{Person, patiently};
+pub use vaxel_client::{
+    Client, ClientError, Endpoint, Event, Problem, RequestOptions, ServerFrame, Session, Socket,
+};

@@ -1,0 +1,58 @@
+// The built server with demo data, on free ports, in a directory of its own.
+
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+export const PASSWORD = "one-two-buckle-my-shoe";
+
+/** A debug build on a loaded machine fills its demo slowly. */
+const READY_MS_MAX = 180_000;
+
+const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
+
+/** Starts a demo server; `url(tenant)` is where its people sign in, `start` the start page. */
+export async function startServer() {
+  const folder = mkdtempSync(join(tmpdir(), "vaxel-web-"));
+  const log = createWriteStream(join(folder, "server.log"));
+  const data = join(folder, "data");
+  const child = spawn(
+    BINARY,
+    ["serve", "--demo", "--data", data, "--http-port", "0", "--https-port", "0", "--admin-port", "0"],
+    { env: { ...process.env, VAXEL_DEMO_PASSWORD: PASSWORD }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  child.stderr.pipe(log);
+  let said = "";
+  child.stderr.on("data", (chunk) => {
+    said = (said + chunk).slice(-4000);
+  });
+  const port = await new Promise((ready, failed) => {
+    const timer = setTimeout(() => failed(new Error(`the server was not ready:\n${said}`)), READY_MS_MAX);
+    child.on("error", failed);
+    child.on("exit", (code) => failed(new Error(`the server ended with ${code}:\n${said}`)));
+    let http;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      http ??= /^ready http:\/\/[^:]+:(\d+)/.exec(line)?.[1];
+      // The admin listener is the last to say that it is ready.
+      if (http && line.startsWith("ready admin ")) {
+        clearTimeout(timer);
+        ready(Number(http));
+      }
+    });
+  });
+  child.removeAllListeners("exit");
+  return {
+    start: `http://localhost:${port}/`,
+    url: (tenant) => `http://${tenant}.localhost:${port}/`,
+    said: () => said,
+    async stop() {
+      const ended = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
+      const code = await ended;
+      rmSync(folder, { recursive: true, force: true });
+      if (code !== 0) throw new Error(`the server ended with ${code}:\n${said}`);
+    },
+  };
+}
