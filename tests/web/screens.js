@@ -1,19 +1,22 @@
 // What a person does on the screens of the client, in its own terms.
 
 import { request } from "node:http";
+import { PATIENCE_MS } from "./browser.js";
 import { PASSWORD } from "./server.js";
 
-/** A loaded machine is slow; a test that waits longer is broken. */
-export const PATIENCE_MS = 20_000;
+export async function signIn(page, url, login, password = PASSWORD) {
+  await page.goto(new URL("/login", url).href);
+  await page.getByTestId("login").fill(login);
+  await page.getByTestId("password").fill(password);
+  await page.getByTestId("sign-in").click();
+  await page.getByTestId("conversations").waitFor();
+}
 
-export async function signIn(page, url, login) {
-  await page.goto(url);
-  const name = page.locator('input[autocomplete="username"]');
-  await name.waitFor({ timeout: PATIENCE_MS });
-  await name.fill(login);
-  await page.locator('input[type="password"]').fill(PASSWORD);
-  await page.keyboard.press("Enter");
-  await page.getByTestId("conversations").waitFor({ timeout: PATIENCE_MS });
+/** Opens a conversation by its address and waits until its messages stand there. */
+export async function openConversation(page, url, id) {
+  await page.goto(new URL(`/chat/${id}`, url).href);
+  await composer(page).waitFor();
+  await page.getByTestId("messages").waitFor();
 }
 
 export async function say(page, text) {
@@ -23,8 +26,7 @@ export async function say(page, text) {
 }
 
 export function composer(page) {
-  const box = page.getByTestId("composer");
-  return box.and(page.locator("textarea")).or(box.locator("textarea")).first();
+  return page.getByTestId("composer");
 }
 
 /** The messages on the screen with this text. */
@@ -32,14 +34,42 @@ export function messages(page, text) {
   return page.getByTestId("message").filter({ has: page.getByText(text, { exact: true }) });
 }
 
-export async function reads(page, text) {
-  await messages(page, text).first().waitFor({ timeout: PATIENCE_MS });
+export function reads(page, text) {
+  return messages(page, text).first().waitFor();
+}
+
+/** The message on the screen that the server has, not one on its way. */
+export function delivered(page, text) {
+  return page.locator("[data-message]").filter({ has: page.getByText(text, { exact: true }) });
+}
+
+/** Presses a button of a message's toolbar, which stands there once the message has the focus. */
+export async function act(page, text, tool) {
+  const message = delivered(page, text).last();
+  await message.waitFor();
+  await message.focus();
+  await message.getByTestId(tool).click();
+}
+
+export function row(page, conversation) {
+  return page.locator(`[data-conversation="${conversation}"]`);
+}
+
+/** Waits until a question about the page is answered with yes. */
+export function until(page, question, argument) {
+  return page.waitForFunction(question, argument, { timeout: PATIENCE_MS });
 }
 
 /** Signs in beside the page and calls a method, as another device would. */
 export async function call(server, tenant, login, method, params) {
   const session = await post(server, tenant, "session/login", { login, password: PASSWORD });
   return post(server, tenant, method, params, session.access_token);
+}
+
+/** The people of an organization by the first word of their names, in lower case. */
+export async function peopleOf(server, tenant, login) {
+  const { items } = await call(server, tenant, login, "users/list", { limit: 100 });
+  return Object.fromEntries(items.map((person) => [person.display_name.split(" ")[0].toLowerCase(), person.id]));
 }
 
 /** Not with fetch: it sets Host and Origin as it sees fit, and Node resolves no names under localhost. */

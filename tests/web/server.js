@@ -18,12 +18,32 @@ export async function startServer() {
   const folder = mkdtempSync(join(tmpdir(), "vaxel-web-"));
   const log = createWriteStream(join(folder, "server.log"));
   const data = join(folder, "data");
+  let running = await launch(data, 0, log);
+  const { port } = running;
+  return {
+    port,
+    start: `http://localhost:${port}/`,
+    url: (tenant) => `http://${tenant}.localhost:${port}/`,
+    said: () => running.said(),
+    /** Ends as an update would, and comes back at the same address with the same data. */
+    async restart() {
+      await running.stop();
+      running = await launch(data, port, log);
+    },
+    async stop() {
+      await running.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function launch(data, httpPort, log) {
   const child = spawn(
     BINARY,
-    ["serve", "--demo", "--data", data, "--http-port", "0", "--https-port", "0", "--admin-port", "0"],
+    ["serve", "--demo", "--data", data, "--http-port", String(httpPort), "--https-port", "0", "--admin-port", "0"],
     { env: { ...process.env, VAXEL_DEMO_PASSWORD: PASSWORD }, stdio: ["ignore", "pipe", "pipe"] },
   );
-  child.stderr.pipe(log);
+  child.stderr.pipe(log, { end: false });
   let said = "";
   child.stderr.on("data", (chunk) => {
     said = (said + chunk).slice(-4000);
@@ -44,14 +64,12 @@ export async function startServer() {
   });
   child.removeAllListeners("exit");
   return {
-    start: `http://localhost:${port}/`,
-    url: (tenant) => `http://${tenant}.localhost:${port}/`,
+    port,
     said: () => said,
     async stop() {
       const ended = new Promise((done) => child.once("exit", done));
       child.kill("SIGTERM");
       const code = await ended;
-      rmSync(folder, { recursive: true, force: true });
       if (code !== 0) throw new Error(`the server ended with ${code}:\n${said}`);
     },
   };

@@ -22,7 +22,10 @@ const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 async fn main() -> std::io::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let deflate = arguments.iter().any(|argument| argument == "--deflate");
-    let port = arguments.iter().find_map(|argument| argument.parse::<u16>().ok()).unwrap_or(9001);
+    let port = arguments
+        .iter()
+        .find_map(|argument| argument.parse::<u16>().ok())
+        .unwrap_or(9001);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("ready ws://{}", listener.local_addr()?);
     loop {
@@ -57,7 +60,9 @@ async fn answer(
 }
 
 async fn echo(upgrade: UpgradeFut) {
-    let Ok(mut socket): Result<HttpWebSocket, _> = upgrade.await else { return };
+    let Ok(mut socket): Result<HttpWebSocket, _> = upgrade.await else {
+        return;
+    };
     while let Ok(frame) = socket.next_frame().await {
         if matches!(frame.opcode(), OpCode::Text | OpCode::Binary)
             && socket.send(frame).await.is_err()

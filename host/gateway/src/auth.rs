@@ -53,7 +53,9 @@ pub(crate) async fn bearer(
 /// Writes into this tenant's audit that somebody of another one knocked.
 pub(crate) async fn record_foreign(gateway: &Gateway, tenant: &Tenant, token: &str) {
     gateway.metrics().refused(Refusal::Foreign);
-    let Ok(claims) = gateway.identity().verify(token) else { return };
+    let Ok(claims) = gateway.identity().verify(token) else {
+        return;
+    };
     let now = gateway.now();
     let cx = OpCx {
         tenant: tenant.id,
@@ -63,7 +65,11 @@ pub(crate) async fn record_foreign(gateway: &Gateway, tenant: &Tenant, token: &s
         locale: tenant.locale,
     };
     let target = claims.tenant.to_string();
-    if let Err(error) = gateway.identity().record_refusal(&cx, "token.foreign", &target).await {
+    if let Err(error) = gateway
+        .identity()
+        .record_refusal(&cx, "token.foreign", &target)
+        .await
+    {
         tracing::error!(%error, tenant.id = %tenant.id, "cannot audit a refusal");
     }
 }

@@ -62,8 +62,12 @@ impl Gateway {
         metrics: Metrics,
     ) -> Result<Self, GatewayError> {
         let limits = config.limits;
-        let fanout =
-            Arc::new(Fanout::new(storage.clone(), Arc::clone(&config.clock), metrics.clone()));
+        let fanout = Arc::new(Fanout::new(
+            storage.clone(),
+            Arc::clone(&config.clock),
+            metrics.clone(),
+            limits.queue_bytes_max,
+        ));
         let gateway = Self(Arc::new(Inner {
             registry: Registry::build()?,
             plugin_schemas: PluginSchemas::new(),
@@ -106,8 +110,14 @@ impl Gateway {
         }
         self.tasks().close();
         let limit = Duration::from_millis(self.limits().drain_ms);
-        if tokio::time::timeout(limit, self.tasks().wait()).await.is_err() {
-            tracing::warn!(tasks = self.tasks().len(), "the drain's time is over; cutting the rest");
+        if tokio::time::timeout(limit, self.tasks().wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                tasks = self.tasks().len(),
+                "the drain's time is over; cutting the rest"
+            );
         }
         self.ending().cancel();
     }

@@ -1,14 +1,14 @@
 //! The doors of the host: HTTP, WebSocket, one method registry for both, fan-out to sockets, and the web client.
 
+mod auth;
 mod config;
 mod error;
+mod fanout;
 mod gateway;
 mod http;
-mod auth;
 mod rate;
 mod rpc;
 mod socket;
-mod fanout;
 
 pub use config::{DemoInfo, DemoOrganization, DemoPerson, GatewayConfig, GatewayLimits};
 pub use error::GatewayError;

@@ -48,7 +48,8 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
             if over > 0 {
                 return Err(u32::try_from(over.div_ceil(1_000)).unwrap_or(u32::MAX));
             }
-            match bucket.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match bucket.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return Ok(()),
                 Err(seen) => full_at = seen,
             }
@@ -80,8 +81,12 @@ impl RateLimits {
 
     /// One call by somebody who is not signed in. Loopback is exempt, as it is for connections.
     pub(crate) fn anonymous(&self, peer: IpAddr) -> Result<(), Problem> {
-        let Some(address) = crate::http::connections::network(peer) else { return Ok(()) };
-        self.addresses.take(&address, self.now_us()).map_err(limited)
+        let Some(address) = crate::http::connections::network(peer) else {
+            return Ok(());
+        };
+        self.addresses
+            .take(&address, self.now_us())
+            .map_err(limited)
     }
 
     /// One call by this user. The user's own bucket comes first: one who floods spends nothing of the tenant's.
@@ -107,7 +112,10 @@ mod tests {
             assert!(buckets.take(&1, 0).is_ok());
         }
         assert_eq!(buckets.take(&1, 0), Err(100));
-        assert!(buckets.take(&2, 0).is_ok(), "another caller has a bucket of its own");
+        assert!(
+            buckets.take(&2, 0).is_ok(),
+            "another caller has a bucket of its own"
+        );
         assert!(buckets.take(&1, 100_000).is_ok());
         assert!(buckets.take(&1, 100_000).is_err());
     }
@@ -117,6 +125,9 @@ mod tests {
         let buckets = Buckets::new(10, 3);
         let later = 3_600_000_000;
         assert!(buckets.take(&1, 0).is_ok());
-        assert_eq!((0..10).filter(|_| buckets.take(&1, later).is_ok()).count(), 3);
+        assert_eq!(
+            (0..10).filter(|_| buckets.take(&1, later).is_ok()).count(),
+            3
+        );
     }
 }

@@ -36,8 +36,16 @@ mod tests {
     fn an_alarm_is_counted_by_level_and_code() {
         let metrics = Metrics::new();
         let alarms = CountedAlarms::new(metrics.clone(), Arc::new(LogAlarms));
-        alarms.raise(AlarmLevel::Critical, "storage.read_only", "The disk is full.");
-        alarms.raise(AlarmLevel::Critical, "storage.read_only", "The disk is full.");
+        alarms.raise(
+            AlarmLevel::Critical,
+            "storage.read_only",
+            "The disk is full.",
+        );
+        alarms.raise(
+            AlarmLevel::Critical,
+            "storage.read_only",
+            "The disk is full.",
+        );
         let text = metrics.encode();
         assert!(
             text.contains(r#"vaxel_alarms_total{level="critical",code="storage.read_only"} 2"#),

@@ -26,7 +26,9 @@ impl Health {
 
     /// Everything that must answer answers now. A drain is never undone by this.
     pub fn set_ready(&self) {
-        let _ = self.0.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .0
+            .compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// From here on nothing new is taken.

@@ -1,8 +1,8 @@
 //! What an operator looks at: metrics, health and counted alarms.
 
-mod metrics;
-mod health;
 mod alarms;
+mod health;
+mod metrics;
 
 pub use alarms::CountedAlarms;
 pub use health::{Health, HealthState};

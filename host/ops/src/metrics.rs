@@ -102,9 +102,17 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("vaxel");
         let requests = Family::default();
-        registry.register("requests", "Calls answered, by door and status", requests.clone());
+        registry.register(
+            "requests",
+            "Calls answered, by door and status",
+            requests.clone(),
+        );
         let refusals = Family::default();
-        registry.register("refusals", "What was turned away at the door", refusals.clone());
+        registry.register(
+            "refusals",
+            "What was turned away at the door",
+            refusals.clone(),
+        );
         let plugin_calls = Family::default();
         registry.register("plugin_calls", "Calls into plugins", plugin_calls.clone());
         let plugin_call_s = durations();
@@ -120,7 +128,11 @@ impl Metrics {
             commit_lag_s.clone(),
         );
         let deliveries = Counter::default();
-        registry.register("deliveries", "Event frames handed to sockets", deliveries.clone());
+        registry.register(
+            "deliveries",
+            "Event frames handed to sockets",
+            deliveries.clone(),
+        );
         let ephemeral_dropped = Counter::default();
         registry.register(
             "ephemeral_dropped",
@@ -150,13 +162,19 @@ impl Metrics {
 
     /// One call was answered with this status.
     pub fn request(&self, binding: Binding, status: u16) {
-        let labels = RequestLabels { binding, status: u32::from(status) };
+        let labels = RequestLabels {
+            binding,
+            status: u32::from(status),
+        };
         self.0.requests.get_or_create(&labels).inc();
     }
 
     /// Something was turned away.
     pub fn refused(&self, reason: Refusal) {
-        self.0.refusals.get_or_create(&RefusalLabels { reason }).inc();
+        self.0
+            .refusals
+            .get_or_create(&RefusalLabels { reason })
+            .inc();
     }
 
     /// A plugin was called. `plugin` is one that is installed, so the labels stay few.
@@ -201,7 +219,10 @@ impl Metrics {
             AlarmLevel::Warning => "warning",
             AlarmLevel::Critical => "critical",
         };
-        self.0.alarms.get_or_create(&AlarmLabels { level, code }).inc();
+        self.0
+            .alarms
+            .get_or_create(&AlarmLabels { level, code })
+            .inc();
     }
 
     /// All of it as OpenMetrics text.

@@ -205,6 +205,40 @@ async fn a_state_older_than_its_checkpoint_is_rebuilt() {
 }
 
 #[tokio::test]
+async fn a_state_that_lost_rows_in_a_reboot_is_rebuilt() {
+    for loses_a_row in [false, true] {
+        let rig = Rig::new();
+        let storage = rig.open();
+        fill(&storage, 60).await;
+        storage.checkpoint().unwrap();
+        let crashed = rig.dir.path().join("crashed");
+        crash_copy(storage.dir(), &crashed);
+        // As if it were written in an earlier life of the machine.
+        let path = crashed.join("CHECKPOINT");
+        let mut bytes = fs::read(&path).unwrap();
+        let summed = bytes.len() - 4;
+        bytes[summed - 1] ^= 1;
+        let sum = crc32fast::hash(&bytes[..summed]).to_be_bytes();
+        bytes[summed..].copy_from_slice(&sum);
+        fs::write(&path, bytes).unwrap();
+        if loses_a_row {
+            let state = sled::open(crashed.join("state")).unwrap();
+            // Neither the first row (the log's position) nor a tenant's head (its last one).
+            let (key, _) = state
+                .iter()
+                .map(Result::unwrap)
+                .find(|(key, _)| key[16] == 1)
+                .unwrap();
+            state.remove(key).unwrap();
+            state.flush().unwrap();
+        }
+        let again = rig.try_open(config_at(&rig, crashed)).unwrap();
+        assert_eq!(rig.alarms.has("storage.rebuilt"), loses_a_row);
+        assert_eq!(contents(&again), contents(&storage));
+    }
+}
+
+#[tokio::test]
 async fn a_torn_end_of_the_log_is_cut() {
     let rig = Rig::new();
     let storage = rig.open();

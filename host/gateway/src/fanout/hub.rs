@@ -52,7 +52,10 @@ struct Live {
 impl Live {
     /// A place in an audience that was joined with this commit.
     fn seat(&self, joined: u64) -> Seat {
-        Seat { since: joined.max(self.after + 1), outbox: Arc::clone(&self.outbox) }
+        Seat {
+            since: joined.max(self.after + 1),
+            outbox: Arc::clone(&self.outbox),
+        }
     }
 }
 
@@ -69,7 +72,10 @@ pub(crate) struct Delivered {
 
 impl Hub {
     pub(crate) fn new(epoch: u64) -> Self {
-        Self { epoch, inner: Mutex::default() }
+        Self {
+            epoch,
+            inner: Mutex::default(),
+        }
     }
 
     /// Seats a socket whose replay ends with commit `at`: from the next commit on it is live.
@@ -90,14 +96,21 @@ impl Hub {
         }
         let inner = &mut *inner;
         let person = inner.people.entry(user).or_default();
-        let live = Live { after: at, outbox: Arc::clone(outbox) };
+        let live = Live {
+            after: at,
+            outbox: Arc::clone(outbox),
+        };
         // What the state has and the hub has not is a join still to come; their other sockets learn of it then.
         for (audience, joined) in memberships {
             person.audiences.entry(*audience).or_insert(joined.seq);
         }
         // What the hub has and the state has not is a leave still to come: that commit takes the seat away.
         for (audience, joined) in &person.audiences {
-            inner.audiences.entry(*audience).or_default().insert(outbox.id(), live.seat(*joined));
+            inner
+                .audiences
+                .entry(*audience)
+                .or_default()
+                .insert(outbox.id(), live.seat(*joined));
         }
         person.sockets.push(live);
         inner.presence.arrived(user, now);
@@ -108,9 +121,13 @@ impl Hub {
     pub(crate) fn remove(&self, outbox: &Outbox, user: UserId, now: Instant) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let Some(person) = inner.people.get_mut(&user) else { return };
+        let Some(person) = inner.people.get_mut(&user) else {
+            return;
+        };
         let before = person.sockets.len();
-        person.sockets.retain(|live| live.outbox.id() != outbox.id());
+        person
+            .sockets
+            .retain(|live| live.outbox.id() != outbox.id());
         if person.sockets.len() == before {
             return;
         }
@@ -144,13 +161,21 @@ impl Hub {
             inner.join(*audience, *user, committed.seq);
         }
         for (event, frame) in committed.events.iter().zip(frames) {
-            let Some(seats) = inner.audiences.get(&event.audience) else { continue };
+            let Some(seats) = inner.audiences.get(&event.audience) else {
+                continue;
+            };
             for seat in seats.values().filter(|seat| event.stamp.seq >= seat.since) {
-                delivered.count(seat.outbox.push_event(frame, event.stamp), &seat.outbox, wake);
+                delivered.count(
+                    seat.outbox.push_event(frame, event.stamp),
+                    &seat.outbox,
+                    wake,
+                );
             }
         }
         for (event, frame) in committed.ephemeral.iter().zip(ephemeral) {
-            let Some(seats) = inner.audiences.get(&event.audience) else { continue };
+            let Some(seats) = inner.audiences.get(&event.audience) else {
+                continue;
+            };
             for seat in seats.values() {
                 delivered.count(seat.outbox.push_ephemeral(frame), &seat.outbox, wake);
             }
@@ -214,7 +239,11 @@ impl Hub {
     pub(crate) fn sockets(&self, user: Option<UserId>) -> Vec<Arc<Outbox>> {
         let inner = self.inner.lock();
         let of = |person: &Person| -> Vec<_> {
-            person.sockets.iter().map(|live| Arc::clone(&live.outbox)).collect()
+            person
+                .sockets
+                .iter()
+                .map(|live| Arc::clone(&live.outbox))
+                .collect()
         };
         match user {
             Some(user) => inner.people.get(&user).map(of).unwrap_or_default(),
@@ -225,19 +254,27 @@ impl Hub {
 
 impl Inner {
     fn join(&mut self, audience: AudienceId, user: UserId, seq: u64) {
-        let Some(person) = self.people.get_mut(&user) else { return };
+        let Some(person) = self.people.get_mut(&user) else {
+            return;
+        };
         // A later membership may be known already, from the state that another socket of theirs began with.
         person.audiences.insert(audience, seq);
         let seats = self.audiences.entry(audience).or_default();
         for live in &person.sockets {
-            seats.entry(live.outbox.id()).or_insert_with(|| live.seat(seq));
+            seats
+                .entry(live.outbox.id())
+                .or_insert_with(|| live.seat(seq));
         }
     }
 
     fn leave(&mut self, audience: AudienceId, user: UserId) {
-        let Some(person) = self.people.get_mut(&user) else { return };
+        let Some(person) = self.people.get_mut(&user) else {
+            return;
+        };
         person.audiences.remove(&audience);
-        let Some(seats) = self.audiences.get_mut(&audience) else { return };
+        let Some(seats) = self.audiences.get_mut(&audience) else {
+            return;
+        };
         for live in &person.sockets {
             seats.remove(&live.outbox.id());
         }

@@ -12,7 +12,10 @@ use vaxel_storage::{AudienceId, Committed, Event, Stamp};
 use super::hub::{Hub, Passed};
 use crate::socket::outbox::{Out, Outbox, Room};
 
-const ROOM: Room = Room { frames: 100_000, bytes: 100_000_000 };
+const ROOM: Room = Room {
+    frames: 100_000,
+    bytes: 100_000_000,
+};
 
 fn user(n: u8) -> UserId {
     UserId::from_u128(u128::from(n))
@@ -24,7 +27,11 @@ fn audience(n: u8) -> AudienceId {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Commit { joins: Vec<(u8, u8)>, leaves: Vec<(u8, u8)>, events: Vec<u8> },
+    Commit {
+        joins: Vec<(u8, u8)>,
+        leaves: Vec<(u8, u8)>,
+        events: Vec<u8>,
+    },
     /// The hub hands out one more commit.
     HandOut,
     Connect(u8),
@@ -64,7 +71,10 @@ impl Model {
         }
         let mut happened = Vec::new();
         for (ordinal, a) in events.iter().enumerate() {
-            let stamp = Stamp { seq: self.seq, ordinal: u16::try_from(ordinal).unwrap() };
+            let stamp = Stamp {
+                seq: self.seq,
+                ordinal: u16::try_from(ordinal).unwrap(),
+            };
             happened.push(Event {
                 audience: audience(*a),
                 stamp,
@@ -80,7 +90,11 @@ impl Model {
         let mut left = Vec::new();
         for (a, u) in leaves {
             // Storage tells of a leave only where somebody was, and never of one that undoes its own commit's join.
-            if self.members.get(&(*a, *u)).is_some_and(|joined| *joined < self.seq) {
+            if self
+                .members
+                .get(&(*a, *u))
+                .is_some_and(|joined| *joined < self.seq)
+            {
                 self.members.remove(&(*a, *u));
                 left.push((audience(*a), user(*u)));
             }
@@ -100,7 +114,15 @@ impl Model {
         self.members
             .iter()
             .filter(|((_, u), _)| *u == owner)
-            .map(|((a, _), seq)| (audience(*a), Stamp { seq: *seq, ordinal: 0 }))
+            .map(|((a, _), seq)| {
+                (
+                    audience(*a),
+                    Stamp {
+                        seq: *seq,
+                        ordinal: 0,
+                    },
+                )
+            })
             .collect()
     }
 }
@@ -171,10 +193,14 @@ fn a_socket_cannot_begin_behind_what_was_handed_out() {
     let hub = Hub::new(1);
     let mut model = Model::default();
     let first = Outbox::new(1, ROOM, 0);
-    hub.register(&first, user(0), &[], 0, Instant::now()).unwrap();
+    hub.register(&first, user(0), &[], 0, Instant::now())
+        .unwrap();
     hand_out(&hub, &model.commit(&[(0, 0)], &[], &[0]));
     let late = Outbox::new(2, ROOM, 0);
-    assert_eq!(hub.register(&late, user(0), &[], 0, Instant::now()), Err(Passed));
+    assert_eq!(
+        hub.register(&late, user(0), &[], 0, Instant::now()),
+        Err(Passed)
+    );
     assert_eq!(received(&first).len(), 1);
 }
 
@@ -182,11 +208,19 @@ fn a_socket_cannot_begin_behind_what_was_handed_out() {
 fn a_reader_that_does_not_read_is_cut_and_the_others_get_everything() {
     let hub = Hub::new(1);
     let mut model = Model::default();
-    let slow = Outbox::new(1, Room { frames: 4, bytes: 1_000_000 }, 0);
+    let slow = Outbox::new(
+        1,
+        Room {
+            frames: 4,
+            bytes: 1_000_000,
+        },
+        0,
+    );
     let quick = Outbox::new(2, ROOM, 0);
     model.commit(&[(0, 0), (0, 1)], &[], &[]);
     for (n, outbox) in [(0, &slow), (1, &quick)] {
-        hub.register(outbox, user(n), &model.memberships(n), 1, Instant::now()).unwrap();
+        hub.register(outbox, user(n), &model.memberships(n), 1, Instant::now())
+            .unwrap();
     }
     for _ in 0..100 {
         hand_out(&hub, &model.commit(&[], &[], &[0]));
@@ -203,7 +237,8 @@ fn all_receivers_share_one_frame() {
     let outboxes: Vec<_> = (0..2).map(|n| Outbox::new(n, ROOM, 0)).collect();
     for (n, outbox) in outboxes.iter().enumerate() {
         let n = u8::try_from(n).unwrap();
-        hub.register(outbox, user(n), &model.memberships(n), 1, Instant::now()).unwrap();
+        hub.register(outbox, user(n), &model.memberships(n), 1, Instant::now())
+            .unwrap();
     }
     hand_out(&hub, &model.commit(&[], &[], &[0]));
     let frames: Vec<_> = outboxes

@@ -59,7 +59,9 @@ impl Presence {
 
     /// A socket of theirs went.
     pub(crate) fn left(&mut self, user: UserId, now: Instant) {
-        let Some(seen) = self.people.get_mut(&user) else { return };
+        let Some(seen) = self.people.get_mut(&user) else {
+            return;
+        };
         seen.sockets = seen.sockets.saturating_sub(1);
         if seen.sockets == 0 {
             seen.gone_since = Some(now);
@@ -79,7 +81,16 @@ impl Presence {
     pub(crate) fn all(&self) -> Vec<(UserId, Status)> {
         self.people
             .iter()
-            .map(|(user, seen)| (*user, if seen.away { Status::Away } else { Status::Online }))
+            .map(|(user, seen)| {
+                (
+                    *user,
+                    if seen.away {
+                        Status::Away
+                    } else {
+                        Status::Online
+                    },
+                )
+            })
             .collect()
     }
 
@@ -88,7 +99,9 @@ impl Presence {
         let mut changes = Vec::new();
         let people = &mut self.people;
         self.changed.retain(|user| {
-            let Some(seen) = people.get_mut(user) else { return false };
+            let Some(seen) = people.get_mut(user) else {
+                return false;
+            };
             let status = seen.status(now);
             if status != seen.announced {
                 seen.announced = status;
@@ -117,9 +130,17 @@ mod tests {
         presence.arrived(ANNA, start);
         assert_eq!(presence.take_changes(start), [(ANNA, Status::Online)]);
         presence.left(ANNA, start);
-        assert!(presence.take_changes(start + Duration::from_secs(2)).is_empty());
+        assert!(
+            presence
+                .take_changes(start + Duration::from_secs(2))
+                .is_empty()
+        );
         presence.arrived(ANNA, start + Duration::from_secs(3));
-        assert!(presence.take_changes(start + Duration::from_secs(60)).is_empty());
+        assert!(
+            presence
+                .take_changes(start + Duration::from_secs(60))
+                .is_empty()
+        );
     }
 
     #[test]
@@ -129,8 +150,15 @@ mod tests {
         presence.arrived(ANNA, start);
         presence.take_changes(start);
         presence.left(ANNA, start);
-        assert!(presence.take_changes(start + Duration::from_secs(9)).is_empty());
-        assert_eq!(presence.take_changes(start + GRACE), [(ANNA, Status::Offline)]);
+        assert!(
+            presence
+                .take_changes(start + Duration::from_secs(9))
+                .is_empty()
+        );
+        assert_eq!(
+            presence.take_changes(start + GRACE),
+            [(ANNA, Status::Offline)]
+        );
         assert!(presence.all().is_empty());
         assert!(presence.take_changes(start + GRACE * 2).is_empty());
     }

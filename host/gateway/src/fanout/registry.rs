@@ -19,6 +19,9 @@ const TAIL_MAX: usize = 1_024;
 /// Commits handed out in one go. Well below a socket's queue, so that no reader that keeps up is ever cut.
 const BATCH_MAX: usize = 256;
 
+/// Of a socket's queue, the part that one batch may fill.
+const BATCH_PART: usize = 4;
+
 /// How long the fan-out waits for woken sockets to have run. Only a machine that stands still takes so long.
 const AWAKE_WAIT: Duration = Duration::from_millis(250);
 
@@ -30,11 +33,24 @@ pub(crate) struct Fanout {
     // One small hub per tenant that had a socket or a commit since the start.
     hubs: Mutex<HashMap<TenantId, Arc<Hub>>>,
     awake: Arc<Awake>,
+    batch_bytes_max: usize,
 }
 
 impl Fanout {
-    pub(crate) fn new(storage: Storage, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        Self { storage, clock, metrics, hubs: Mutex::default(), awake: Arc::default() }
+    pub(crate) fn new(
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        queue_bytes_max: usize,
+    ) -> Self {
+        Self {
+            storage,
+            clock,
+            metrics,
+            hubs: Mutex::default(),
+            awake: Arc::default(),
+            batch_bytes_max: queue_bytes_max / BATCH_PART,
+        }
     }
 
     /// The hub of this tenant.
@@ -67,20 +83,34 @@ impl Fanout {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut wake = Vec::new();
         while tail.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            let mut bytes = 0;
             for committed in batch.drain(..) {
-                self.hand_out(&committed, &mut wake);
+                bytes += self.hand_out(&committed, &mut wake);
+                if bytes > self.batch_bytes_max {
+                    self.let_run(&mut wake).await;
+                    bytes = 0;
+                }
             }
-            self.wake(&mut wake);
-            if tokio::time::timeout(AWAKE_WAIT, self.awake.all_ran()).await.is_err() {
-                tracing::warn!("woken sockets did not run in time; the machine is overloaded");
-            }
+            self.let_run(&mut wake).await;
         }
     }
 
-    fn hand_out(&self, committed: &Committed, wake: &mut Vec<Arc<Outbox>>) {
+    /// Wakes sockets and waits until each has run once.
+    async fn let_run(&self, wake: &mut Vec<Arc<Outbox>>) {
+        self.wake(wake);
+        if tokio::time::timeout(AWAKE_WAIT, self.awake.all_ran())
+            .await
+            .is_err()
+        {
+            tracing::warn!("woken sockets did not run in time; the machine is overloaded");
+        }
+    }
+
+    /// Hands one commit to its tenant's sockets and answers how many bytes one of them may have got.
+    fn hand_out(&self, committed: &Committed, wake: &mut Vec<Arc<Outbox>>) -> usize {
         let hub = self.hub(committed.tenant);
         if hub.pass(committed.seq) {
-            return;
+            return 0;
         }
         let (frames, ephemeral) = hub.frames(committed);
         let delivered = hub.deliver(committed, &frames, &ephemeral, wake);
@@ -88,6 +118,7 @@ impl Fanout {
         self.metrics.ephemeral_dropped(delivered.dropped);
         self.metrics
             .commit_lag(Duration::from_millis(self.clock.now().since(committed.at)));
+        frames.iter().chain(&ephemeral).map(bytes::Bytes::len).sum()
     }
 
     pub(crate) fn wake(&self, wake: &mut Vec<Arc<Outbox>>) {

@@ -34,12 +34,17 @@ pub(crate) async fn seat(
 ) -> Result<Cursor, Problem> {
     for _ in 0..TRIES_MAX {
         let before = storage.cursor(tenant);
-        let memberships = storage.audiences_of(tenant, user).map_err(|error| fault(&error))?;
+        let memberships = storage
+            .audiences_of(tenant, user)
+            .map_err(|error| fault(&error))?;
         // Read between two equal positions, the memberships are exactly those of that commit.
         let steady = storage.cursor(tenant).stamp.seq == before.stamp.seq;
         if steady {
             let at = before.stamp.seq;
-            if hub.register(outbox, user, &memberships, at, Instant::now()).is_ok() {
+            if hub
+                .register(outbox, user, &memberships, at, Instant::now())
+                .is_ok()
+            {
                 return Ok(before);
             }
         }
@@ -57,7 +62,9 @@ pub(crate) async fn missed(
     until: Cursor,
     max: usize,
 ) -> Missed {
-    let Ok(after) = after.parse::<Cursor>() else { return Missed::Expired };
+    let Ok(after) = after.parse::<Cursor>() else {
+        return Missed::Expired;
+    };
     let storage = storage.clone();
     // Reads and opens up to a thousand sealed rows: too long for a thread that others wait for.
     let reading = tokio::task::spawn_blocking(move || {

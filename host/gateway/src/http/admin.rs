@@ -26,10 +26,16 @@ pub(crate) fn health(
     };
     if !edge::reads(method) {
         let mut response = problem::respond(&problem::method_not_allowed(), request);
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
         return Some(response);
     }
-    let text = if well { r#"{"status":"ok"}"# } else { r#"{"status":"unavailable"}"# };
+    let text = if well {
+        r#"{"status":"ok"}"#
+    } else {
+        r#"{"status":"unavailable"}"#
+    };
     let mut response = if *method == Method::HEAD {
         Response::new(Body::new(super::body::LengthOnly::new(text.len())))
     } else {
@@ -38,9 +44,10 @@ pub(crate) fn health(
     if !well {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Some(response)
 }
 
@@ -51,8 +58,11 @@ pub(crate) fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response {
     let local = requested_host(request)
         .is_ok_and(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1"));
     if !local {
-        let refused = Problem::new(Reason::Forbidden, "This listener answers to localhost only.")
-            .with_code("misdirected");
+        let refused = Problem::new(
+            Reason::Forbidden,
+            "This listener answers to localhost only.",
+        )
+        .with_code("misdirected");
         return problem::respond(&refused, id);
     }
     let path = request.uri().path();

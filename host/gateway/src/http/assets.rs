@@ -148,11 +148,19 @@ fn body_for(method: &Method, bytes: Cow<'static, [u8]>) -> Body {
 fn describe(out: &mut HeaderMap, edge: &Edge, mime: &str, name: &str) {
     let html = mime.starts_with("text/html");
     let text = mime.starts_with("text/") || mime.ends_with("javascript") || mime.ends_with("json");
-    let full = if text { format!("{mime}; charset=utf-8") } else { mime.to_owned() };
+    let full = if text {
+        format!("{mime}; charset=utf-8")
+    } else {
+        mime.to_owned()
+    };
     if let Ok(value) = HeaderValue::from_str(&full) {
         out.insert(header::CONTENT_TYPE, value);
     }
-    let caching = if name.starts_with("assets/") { IMMUTABLE } else { REVALIDATE };
+    let caching = if name.starts_with("assets/") {
+        IMMUTABLE
+    } else {
+        REVALIDATE
+    };
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     // A worker runs under the policy of its own answer, so scripts carry the page's too.
@@ -170,9 +178,9 @@ fn is_plain(name: &str) -> bool {
         || name.trim_end_matches('/').split('/').all(|segment| {
             !segment.is_empty()
                 && segment.bytes().any(|b| b != b'.')
-                && segment
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'~'))
+                && segment.bytes().all(|b| {
+                    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'~')
+                })
         })
 }
 
@@ -185,7 +193,9 @@ fn takes_html(headers: &HeaderMap) -> bool {
 }
 
 fn looks_like_a_file(name: &str) -> bool {
-    name.rsplit('/').next().is_some_and(|last| last.contains('.'))
+    name.rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains('.'))
 }
 
 #[cfg(test)]
@@ -238,14 +248,27 @@ mod tests {
     async fn the_clients_own_routes_get_its_page_and_missing_files_do_not() {
         for path in ["/", "/index.html", "/chat/cnv_1", "/people", "/login"] {
             let (status, headers, body) = get(path, &[]).await.unwrap();
-            assert_eq!((status, body.as_slice()), (StatusCode::OK, b"<page>".as_slice()), "{path}");
+            assert_eq!(
+                (status, body.as_slice()),
+                (StatusCode::OK, b"<page>".as_slice()),
+                "{path}"
+            );
             assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
-            assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("'self'"));
+            assert!(
+                headers[header::CONTENT_SECURITY_POLICY]
+                    .to_str()
+                    .unwrap()
+                    .contains("'self'")
+            );
         }
         for path in ["/assets/gone-1.js", "/gone.png"] {
             assert!(get(path, &[]).await.is_none(), "{path}");
         }
-        assert!(get("/chat", &[("accept", "application/json")]).await.is_none());
+        assert!(
+            get("/chat", &[("accept", "application/json")])
+                .await
+                .is_none()
+        );
     }
 
     #[tokio::test]
@@ -255,7 +278,9 @@ mod tests {
         let (_, headers, _) = get("/favicon.svg", &[]).await.unwrap();
         assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
         let tag = headers[header::ETAG].to_str().unwrap().to_owned();
-        let (status, _, body) = get("/favicon.svg", &[("if-none-match", &tag)]).await.unwrap();
+        let (status, _, body) = get("/favicon.svg", &[("if-none-match", &tag)])
+            .await
+            .unwrap();
         assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
     }
 
@@ -271,10 +296,17 @@ mod tests {
         for (accept, text, coding) in table {
             let (_, headers, body) = get("/", &[("accept-encoding", accept)]).await.unwrap();
             assert_eq!(body, text.as_bytes(), "{accept}");
-            let said = headers.get(header::CONTENT_ENCODING).map(|v| v.to_str().unwrap());
+            let said = headers
+                .get(header::CONTENT_ENCODING)
+                .map(|v| v.to_str().unwrap());
             assert_eq!(said, coding, "{accept}");
             assert_eq!(headers[header::VARY], "Accept-Encoding");
-            assert!(headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+            assert!(
+                headers[header::CONTENT_TYPE]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("text/html")
+            );
         }
     }
 
@@ -300,6 +332,14 @@ mod tests {
         let response = serve(&site(), &edge, &Method::HEAD, "/", &HeaderMap::new()).unwrap();
         use http_body::Body as _;
         assert_eq!(response.body().size_hint().exact(), Some(6));
-        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+        assert!(
+            response
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .is_empty()
+        );
     }
 }

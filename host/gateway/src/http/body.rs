@@ -17,8 +17,10 @@ use super::Body;
 pub(crate) async fn read(body: Body, bytes_max: usize, timeout_ms: u64) -> Result<Bytes, Problem> {
     let reading = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
-        Err(_) => Err(Problem::new(Reason::Invalid, "The request body took too long.")
-            .with_code("request_timeout")),
+        Err(_) => Err(
+            Problem::new(Reason::Invalid, "The request body took too long.")
+                .with_code("request_timeout"),
+        ),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
             Reason::TooLarge,
             format!("A request body has at most {bytes_max} bytes."),
@@ -43,8 +45,11 @@ pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Problem> {
     if json && plain {
         Ok(())
     } else {
-        Err(Problem::new(Reason::Invalid, "The body must be application/json, not compressed.")
-            .with_code("unsupported_media_type"))
+        Err(Problem::new(
+            Reason::Invalid,
+            "The body must be application/json, not compressed.",
+        )
+        .with_code("unsupported_media_type"))
     }
 }
 
@@ -54,7 +59,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
         // The position helps, the text around it might be somebody's.
         Problem::new(
             Reason::Invalid,
-            format!("The body is not JSON: line {}, column {}.", error.line(), error.column()),
+            format!(
+                "The body is not JSON: line {}, column {}.",
+                error.line(),
+                error.column()
+            ),
         )
         .with_code("malformed_json")
     })
@@ -111,7 +120,13 @@ mod tests {
     async fn a_body_over_the_limit_is_too_large() {
         let problem = read(Body::from(vec![0; 11]), 10, 1_000).await.unwrap_err();
         assert_eq!(problem.reason, Reason::TooLarge);
-        assert_eq!(read(Body::from(vec![0; 10]), 10, 1_000).await.unwrap().len(), 10);
+        assert_eq!(
+            read(Body::from(vec![0; 10]), 10, 1_000)
+                .await
+                .unwrap()
+                .len(),
+            10
+        );
     }
 
     #[test]

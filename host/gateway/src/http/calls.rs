@@ -21,7 +21,10 @@ const DEVICE_LEN_MAX: usize = 200;
 /// Answers one call.
 pub(crate) async fn call(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let Some(edge) = request.extensions().get::<Edge>().cloned() else {
-        return problem::respond(&Problem::from(Reason::Internal), RequestId::new(gateway.now()));
+        return problem::respond(
+            &Problem::from(Reason::Internal),
+            RequestId::new(gateway.now()),
+        );
     };
     match run(&gateway, &edge, request).await {
         Ok(answer) => respond(answer),
@@ -37,7 +40,11 @@ pub(crate) async fn call(State(gateway): State<Gateway>, request: Request<Body>)
 async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<Answer, Problem> {
     let tenant = Arc::clone(edge.tenant()?);
     let (parts, body) = request.into_parts();
-    let name = parts.uri.path().strip_prefix("/api/v1/").ok_or_else(problem::not_found)?;
+    let name = parts
+        .uri
+        .path()
+        .strip_prefix("/api/v1/")
+        .ok_or_else(problem::not_found)?;
     let host_method = gateway.registry().get(name);
     let is_public = host_method.is_some_and(|method| method.access == Access::Public);
     let claims = if is_public {
@@ -60,7 +67,9 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
     let limits = gateway.limits();
     let bytes = body::read(body, limits.body_bytes_max, limits.body_timeout_ms).await?;
     let params = body::parse(&bytes)?;
-    let actor = claims.as_ref().map_or(Actor::Anonymous, |claims| Actor::User(claims.user));
+    let actor = claims
+        .as_ref()
+        .map_or(Actor::Anonymous, |claims| Actor::User(claims.user));
     let invocation = Invocation {
         cx: OpCx {
             tenant: tenant.id,
@@ -85,7 +94,10 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
 fn respond(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.json));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(change) = answer.cookie {
         if let Some(cookie) = change.header() {
@@ -104,8 +116,11 @@ fn respond(answer: Answer) -> Response {
 
 fn one_idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let malformed = || {
-        Problem::new(Reason::Invalid, "An idempotency key is 1 to 128 visible ASCII characters.")
-            .with_code("invalid_idempotency_key")
+        Problem::new(
+            Reason::Invalid,
+            "An idempotency key is 1 to 128 visible ASCII characters.",
+        )
+        .with_code("invalid_idempotency_key")
     };
     let mut sent = headers.get_all("idempotency-key").iter();
     match (sent.next(), sent.next()) {

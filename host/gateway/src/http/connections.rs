@@ -33,7 +33,12 @@ pub(crate) struct Place {
 
 impl Connections {
     pub(crate) fn new(max: usize, per_address_max: usize, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner { max, per_address_max, metrics, open: Mutex::default() }))
+        Self(Arc::new(Inner {
+            max,
+            per_address_max,
+            metrics,
+            open: Mutex::default(),
+        }))
     }
 
     /// A place for a connection from `peer`, if there is one.
@@ -53,7 +58,10 @@ impl Connections {
         open.all += 1;
         drop(open);
         self.0.metrics.connections_changed(1);
-        Some(Place { connections: self.clone(), address })
+        Some(Place {
+            connections: self.clone(),
+            address,
+        })
     }
 }
 
@@ -82,9 +90,7 @@ pub(crate) fn network(peer: IpAddr) -> Option<IpAddr> {
     }
     Some(match peer {
         IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => {
-            IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into())
-        }
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
     })
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn refresh_token(headers: &HeaderMap) -> Option<String> {
     let mut found = None;
     for value in headers.get_all(header::COOKIE) {
         for pair in value.to_str().ok()?.split(';') {
-            let Some((name, token)) = pair.trim().split_once('=') else { continue };
+            let Some((name, token)) = pair.trim().split_once('=') else {
+                continue;
+            };
             if name == REFRESH_COOKIE && found.replace(token.to_owned()).is_some() {
                 return None;
             }
@@ -57,25 +59,52 @@ mod tests {
 
     #[test]
     fn the_cookie_is_found_among_others() {
-        assert_eq!(sent(&["a=1; __Host-vaxel_refresh=tok; b=2"]).as_deref(), Some("tok"));
-        assert_eq!(sent(&["a=1", "__Host-vaxel_refresh=tok"]).as_deref(), Some("tok"));
+        assert_eq!(
+            sent(&["a=1; __Host-vaxel_refresh=tok; b=2"]).as_deref(),
+            Some("tok")
+        );
+        assert_eq!(
+            sent(&["a=1", "__Host-vaxel_refresh=tok"]).as_deref(),
+            Some("tok")
+        );
         assert_eq!(sent(&["x__Host-vaxel_refresh=tok; vaxel_refresh=t"]), None);
         assert_eq!(sent(&["__Host-vaxel_refresh="]), None);
     }
 
     #[test]
     fn two_cookies_of_the_name_are_none() {
-        assert_eq!(sent(&["__Host-vaxel_refresh=a; __Host-vaxel_refresh=b"]), None);
+        assert_eq!(
+            sent(&["__Host-vaxel_refresh=a; __Host-vaxel_refresh=b"]),
+            None
+        );
     }
 
     #[test]
     fn the_cookie_has_the_attributes_that_bind_it_to_this_host() {
-        let set = CookieChange::Set { token: "tok".into(), age_s: 60 }.header().unwrap();
+        let set = CookieChange::Set {
+            token: "tok".into(),
+            age_s: 60,
+        }
+        .header()
+        .unwrap();
         let set = set.to_str().unwrap();
-        for part in ["__Host-vaxel_refresh=tok;", "Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
+        for part in [
+            "__Host-vaxel_refresh=tok;",
+            "Path=/",
+            "Secure",
+            "HttpOnly",
+            "SameSite=Strict",
+        ] {
             assert!(set.contains(part), "{set}");
         }
         assert!(!set.contains("Domain"));
-        assert!(CookieChange::Expire.header().unwrap().to_str().unwrap().contains("Max-Age=0"));
+        assert!(
+            CookieChange::Expire
+                .header()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .contains("Max-Age=0")
+        );
     }
 }

@@ -89,8 +89,16 @@ impl Edge {
 /// An origin as browsers serialize it: without the port that goes without saying.
 pub(crate) fn origin(https: bool, host: &str, port: u16) -> String {
     let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    if port == usual {
+        format!("{scheme}://{host}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    }
 }
 
 /// Answers one request, whatever happens.
@@ -104,13 +112,15 @@ pub(crate) async fn answer(
     let id = RequestId::new(now);
     let request = request.map(Body::new);
     let response = match enter(&gateway, &connection, &request, id, now) {
-        Err(refused) => plain_edge(&connection, id, now).finish(&gateway, refused),
+        Err(refused) => plain_edge(&connection, id, now).finish(&gateway, *refused),
         Ok(edge) => {
             let response = inside(router, &edge, connection, request).await;
             edge.finish(&gateway, response)
         }
     };
-    gateway.metrics().request(Binding::Http, response.status().as_u16());
+    gateway
+        .metrics()
+        .request(Binding::Http, response.status().as_u16());
     response
 }
 
@@ -123,12 +133,18 @@ async fn inside(
     request.extensions_mut().insert(edge.clone());
     request.extensions_mut().insert(connection);
     let id = edge.request;
-    match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
+    match AssertUnwindSafe(router.oneshot(request))
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => {
             tracing::error!(request.id = %id, tenant.id = %edge.tenant_id(), "a request panicked");
-            problem::respond(&Problem::new(Reason::Internal, "Something went wrong here."), id)
+            problem::respond(
+                &Problem::new(Reason::Internal, "Something went wrong here."),
+                id,
+            )
         }
     }
 }
@@ -140,15 +156,18 @@ fn enter<B>(
     request: &Request<B>,
     id: RequestId,
     now: UnixMs,
-) -> Result<Edge, Response> {
-    if let Some(health) = super::admin::health(gateway, request.method(), request.uri().path(), id) {
-        return Err(health);
+) -> Result<Edge, Box<Response>> {
+    if let Some(health) = super::admin::health(gateway, request.method(), request.uri().path(), id)
+    {
+        return Err(Box::new(health));
     }
-    let refuse = |problem: Problem| problem::respond(&problem, id);
+    let refuse = |problem: Problem| Box::new(problem::respond(&problem, id));
     let behind = behind_proxies(connection.peer, request.headers(), gateway.proxies());
     let (peer, https) = behind
         .as_ref()
-        .map_or((connection.peer, connection.https), |b| (b.peer, b.https || connection.https));
+        .map_or((connection.peer, connection.https), |b| {
+            (b.peer, b.https || connection.https)
+        });
     let host = requested_host(request).map_err(refuse)?;
     let loopback_http = !connection.https && behind.is_none() && connection.peer.is_loopback();
     let door = match gateway.identity().tenant_by_host(&host) {
@@ -157,8 +176,11 @@ fn enter<B>(
         None => {
             gateway.metrics().refused(Refusal::Foreign);
             return Err(refuse(
-                Problem::new(Reason::NotFound, "No organization is served at this host name.")
-                    .with_code("misdirected"),
+                Problem::new(
+                    Reason::NotFound,
+                    "No organization is served at this host name.",
+                )
+                .with_code("misdirected"),
             ));
         }
     };
@@ -229,8 +251,11 @@ pub(crate) fn check_same_origin(edge: &Edge, headers: &http::HeaderMap) -> Resul
     if ours {
         Ok(())
     } else {
-        Err(Problem::new(Reason::Forbidden, "Only pages of this very host may ask this.")
-            .with_code("foreign_origin"))
+        Err(Problem::new(
+            Reason::Forbidden,
+            "Only pages of this very host may ask this.",
+        )
+        .with_code("foreign_origin"))
     }
 }
 
@@ -246,7 +271,10 @@ mod tests {
     #[test]
     fn an_origin_is_spelled_as_browsers_do() {
         assert_eq!(origin(true, "acme.example", 443), "https://acme.example");
-        assert_eq!(origin(true, "acme.example", 8443), "https://acme.example:8443");
+        assert_eq!(
+            origin(true, "acme.example", 8443),
+            "https://acme.example:8443"
+        );
         assert_eq!(origin(false, "localhost", 80), "http://localhost");
         assert_eq!(origin(false, "::1", 8080), "http://[::1]:8080");
     }
@@ -275,6 +303,9 @@ mod tests {
             assert!(!check(&[foreign]), "{foreign}");
         }
         assert!(!check(&[]));
-        assert!(!check(&["https://acme.example:8443", "https://acme.example:8443"]));
+        assert!(!check(&[
+            "https://acme.example:8443",
+            "https://acme.example:8443"
+        ]));
     }
 }

@@ -63,7 +63,9 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
 /// The `q` of one item; one that cannot be read is a no.
 fn weight(parameters: &str) -> f32 {
     for parameter in parameters.split(';') {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
         if name.trim().eq_ignore_ascii_case("q") {
             return value.trim().parse().unwrap_or(0.0);
         }

@@ -35,10 +35,19 @@ pub(crate) fn protect(headers: &mut HeaderMap, edge: &Edge) {
     let mut say = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
-    say(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    say(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    say(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    say(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     say(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    say(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA_POLICY));
+    say(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(DATA_POLICY),
+    );
     say(PERMISSIONS, HeaderValue::from_static(PERMISSIONS_POLICY));
     say(OPENER, HeaderValue::from_static("same-origin"));
     say(RESOURCE, HeaderValue::from_static("same-origin"));
@@ -50,7 +59,10 @@ pub(crate) fn protect(headers: &mut HeaderMap, edge: &Edge) {
     // development listener beside this one.
     let local = edge.host == "localhost" || edge.host.ends_with(".localhost");
     if edge.https && !local {
-        say(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+        say(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(HSTS),
+        );
     }
 }
 
@@ -62,10 +74,16 @@ mod tests {
     fn a_page_may_talk_to_its_own_host_only() {
         let edge = Edge::for_test("https", "acme.example", 443);
         let policy = page_policy(&edge);
-        assert!(policy.contains("connect-src 'self' wss://acme.example;"), "{policy}");
+        assert!(
+            policy.contains("connect-src 'self' wss://acme.example;"),
+            "{policy}"
+        );
         let edge = Edge::for_test("http", "acme.localhost", 8080);
         let policy = page_policy(&edge);
-        assert!(policy.contains("connect-src 'self' ws://acme.localhost:8080;"), "{policy}");
+        assert!(
+            policy.contains("connect-src 'self' ws://acme.localhost:8080;"),
+            "{policy}"
+        );
         for part in [
             "default-src 'self'",
             "frame-ancestors 'none'",

@@ -7,15 +7,20 @@ use vaxel_core::{Problem, Reason};
 
 /// The host that a request names: lower case, without port and final dot.
 pub(crate) fn requested_host<B>(request: &Request<B>) -> Result<String, Problem> {
-    let malformed =
-        || Problem::new(Reason::Invalid, "The request must name exactly one host.").with_code("bad_host");
+    let malformed = || {
+        Problem::new(Reason::Invalid, "The request must name exactly one host.")
+            .with_code("bad_host")
+    };
     let mut named = request.headers().get_all(header::HOST).iter();
     let header_host = match (named.next(), named.next()) {
         (None, _) => None,
         (Some(value), None) => Some(value.to_str().map_err(|_| malformed())?),
         (Some(_), Some(_)) => return Err(malformed()),
     };
-    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
     let text = match (authority, header_host) {
         // HTTP/2 has :authority; a Host header beside it must say the same (RFC 9113, section 8.3.1).
         (Some(authority), Some(host))
@@ -38,7 +43,12 @@ pub(crate) fn host_of(authority: &str) -> Option<String> {
         Some(rest) => {
             let (inner, after) = rest.split_once(']')?;
             inner.parse::<std::net::Ipv6Addr>().ok()?;
-            (inner, after.strip_prefix(':').or(if after.is_empty() { Some("") } else { None })?)
+            (
+                inner,
+                after
+                    .strip_prefix(':')
+                    .or(if after.is_empty() { Some("") } else { None })?,
+            )
         }
         None => authority.split_once(':').unwrap_or((authority, "")),
     };
@@ -48,7 +58,9 @@ pub(crate) fn host_of(authority: &str) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let plain = !host.is_empty()
         && host.len() <= HOST_LEN_MAX
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_'));
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_'));
     plain.then(|| host.to_ascii_lowercase())
 }
 
@@ -80,8 +92,15 @@ pub(crate) fn behind_proxies(
             hops.push(hop.trim().parse::<IpAddr>().ok()?.to_canonical());
         }
     }
-    let client = hops.iter().rev().find(|hop| !proxies.contains(hop)).copied();
-    Some(Behind { peer: client.unwrap_or(peer), https })
+    let client = hops
+        .iter()
+        .rev()
+        .find(|hop| !proxies.contains(hop))
+        .copied();
+    Some(Behind {
+        peer: client.unwrap_or(peer),
+        https,
+    })
 }
 
 #[cfg(test)]
@@ -140,12 +159,21 @@ mod tests {
     #[test]
     fn forwarded_headers_count_only_from_configured_proxies() {
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "1.1.1.1, 203.0.113.7, 10.0.0.2".parse().unwrap());
+        headers.insert(
+            "x-forwarded-for",
+            "1.1.1.1, 203.0.113.7, 10.0.0.2".parse().unwrap(),
+        );
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
         let proxies = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         let anybody: IpAddr = "198.51.100.1".parse().unwrap();
         assert_eq!(behind_proxies(anybody, &headers, &proxies), None);
         let behind = behind_proxies("10.0.0.1".parse().unwrap(), &headers, &proxies).unwrap();
-        assert_eq!(behind, Behind { peer: "203.0.113.7".parse().unwrap(), https: true });
+        assert_eq!(
+            behind,
+            Behind {
+                peer: "203.0.113.7".parse().unwrap(),
+                https: true
+            }
+        );
     }
 }

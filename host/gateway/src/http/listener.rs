@@ -43,7 +43,10 @@ impl Gateway {
 
     /// Serves metrics and health until the very end, so that a drain can be watched. On a loopback address only.
     pub fn serve_admin(&self, listener: TcpListener) {
-        if !listener.local_addr().is_ok_and(|own| own.ip().is_loopback()) {
+        if !listener
+            .local_addr()
+            .is_ok_and(|own| own.ip().is_loopback())
+        {
             self.alarms().raise(
                 AlarmLevel::Critical,
                 "gateway.admin_not_loopback",
@@ -93,7 +96,11 @@ impl Gateway {
             let acceptor = acceptor.clone();
             self.tasks().spawn(async move {
                 match acceptor {
-                    None => gateway.connection(socket, Alpn::Http1, router, connection).await,
+                    None => {
+                        gateway
+                            .connection(socket, Alpn::Http1, router, connection)
+                            .await
+                    }
                     Some(acceptor) => gateway.secure(acceptor, socket, router, connection).await,
                 }
             });
@@ -192,7 +199,9 @@ impl Gateway {
                     }
                 },
             };
-            let Ok(permit) = Arc::clone(self.admin_places()).try_acquire_owned() else { continue };
+            let Ok(permit) = Arc::clone(self.admin_places()).try_acquire_owned() else {
+                continue;
+            };
             let gateway = self.clone();
             let limit = Duration::from_millis(self.limits().header_timeout_ms);
             tokio::spawn(async move {
@@ -224,7 +233,10 @@ enum Alpn {
 /// A peer that left while it waited is no reason to rest; having no descriptors left is.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
         tracing::error!(%error, "cannot accept connections");
         tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
     }

@@ -116,7 +116,10 @@ pub(crate) fn respond(problem: &Problem, request: RequestId) -> Response {
         );
     }
     if let Some(ms) = problem.retry_after_ms {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1)));
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(ms.div_ceil(1_000).max(1)),
+        );
     } else if matches!(problem.reason, Reason::LimitReached | Reason::Unavailable) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -130,8 +133,11 @@ pub(crate) fn not_found() -> Problem {
 
 /// The address is right, the HTTP method is not.
 pub(crate) fn method_not_allowed() -> Problem {
-    Problem::new(Reason::Invalid, "This address does not answer that HTTP method.")
-        .with_code("method_not_allowed")
+    Problem::new(
+        Reason::Invalid,
+        "This address does not answer that HTTP method.",
+    )
+    .with_code("method_not_allowed")
 }
 
 #[cfg(test)]
@@ -165,9 +171,11 @@ mod tests {
 
     #[test]
     fn exact_words_have_the_status_that_http_has_for_them() {
-        for (code, status) in
-            [("idempotency-mismatch", 422), ("plugin-fault", 502), ("misdirected", 421)]
-        {
+        for (code, status) in [
+            ("idempotency-mismatch", 422),
+            ("plugin-fault", 502),
+            ("misdirected", 421),
+        ] {
             let problem = Problem::new(Reason::Invalid, "x").with_code(code);
             assert_eq!(status_of(&problem).as_u16(), status);
         }
@@ -176,7 +184,10 @@ mod tests {
     #[test]
     fn a_limit_says_when_to_come_back_and_a_missing_token_how_to_bring_one() {
         let request = RequestId::new(UnixMs(1));
-        let limited = respond(&Problem::from(Reason::LimitReached).retry_after_ms(1_500), request);
+        let limited = respond(
+            &Problem::from(Reason::LimitReached).retry_after_ms(1_500),
+            request,
+        );
         assert_eq!(limited.headers()[header::RETRY_AFTER], "2");
         let nobody = respond(&Problem::from(Reason::Unauthenticated), request);
         assert_eq!(nobody.headers()[header::WWW_AUTHENTICATE], "Bearer");

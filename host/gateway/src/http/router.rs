@@ -19,7 +19,10 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
         .route("/api/v1/{namespace}/{method}", post(calls::call))
         .route("/api/v1/plugins/{plugin}/{method}", post(calls::call))
         .route("/.well-known/jwks.json", get(wellknown::jwks))
-        .route("/.well-known/oauth-authorization-server", get(wellknown::authorization_server))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(wellknown::authorization_server),
+        )
         .method_not_allowed_fallback(refuse_method)
         .fallback(pages)
         .with_state(gateway.clone())
@@ -32,22 +35,33 @@ async fn refuse_method(State(gateway): State<Gateway>, request: Request<Body>) -
 /// Everything that is not an address of the API is the web client's.
 async fn pages(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let path = request.uri().path();
-    let is_api = ["/api", "/.well-known", "/oauth", "/health", "/hooks", "/p"].iter().any(|prefix| {
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let is_api = ["/api", "/.well-known", "/oauth", "/health", "/hooks", "/p"]
+        .iter()
+        .any(|prefix| {
+            path.strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
     if is_api {
         return refuse(&gateway, &request, &problem::not_found());
     }
     if !reads(request.method()) {
         let mut response = refuse(&gateway, &request, &problem::method_not_allowed());
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
         return response;
     }
     let Some(edge) = request.extensions().get::<Edge>() else {
         return refuse(&gateway, &request, &Problem::from(Reason::Internal));
     };
-    assets::serve(gateway.files(), edge, request.method(), path, request.headers())
-        .unwrap_or_else(|| refuse(&gateway, &request, &problem::not_found()))
+    assets::serve(
+        gateway.files(),
+        edge,
+        request.method(),
+        path,
+        request.headers(),
+    )
+    .unwrap_or_else(|| refuse(&gateway, &request, &problem::not_found()))
 }
 
 fn refuse<B>(gateway: &Gateway, request: &Request<B>, problem: &Problem) -> Response {

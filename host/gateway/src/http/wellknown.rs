@@ -56,7 +56,10 @@ pub(crate) async fn info(State(gateway): State<Gateway>, request: Request<Body>)
         };
         let slug = tenant.as_ref().map(|tenant| tenant.slug.as_str());
         let demo_people = demo.zip(slug).and_then(|(demo, slug)| {
-            let own = demo.organizations.iter().find(|organization| organization.slug == slug)?;
+            let own = demo
+                .organizations
+                .iter()
+                .find(|organization| organization.slug == slug)?;
             Some(own.people.clone())
         });
         let organizations = match &tenant {
@@ -78,7 +81,10 @@ pub(crate) async fn info(State(gateway): State<Gateway>, request: Request<Body>)
 pub(crate) async fn jwks(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     with_edge(&gateway, &request, |edge| {
         edge.tenant()?;
-        Ok(json_response(encode(&gateway.identity().jwks())?, Some(JWKS_CACHING)))
+        Ok(json_response(
+            encode(&gateway.identity().jwks())?,
+            Some(JWKS_CACHING),
+        ))
     })
 }
 
@@ -104,7 +110,10 @@ pub(crate) async fn authorization_server(
 pub(crate) async fn openapi(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
     let Some(edge) = parts.extensions.get::<Edge>().cloned() else {
-        return problem::respond(&Problem::from(Reason::Internal), RequestId::new(gateway.now()));
+        return problem::respond(
+            &Problem::from(Reason::Internal),
+            RequestId::new(gateway.now()),
+        );
     };
     let answered = async {
         let claims = auth::bearer(&gateway, &edge, &parts.headers).await?;
@@ -112,7 +121,9 @@ pub(crate) async fn openapi(State(gateway): State<Gateway>, request: Request<Bod
         let document = crate::rpc::openapi::document(&gateway, claims.tenant, &edge.origin);
         Ok(json_response(encode(&document)?, None))
     };
-    answered.await.unwrap_or_else(|refused| problem::respond(&refused, edge.request))
+    answered
+        .await
+        .unwrap_or_else(|refused| problem::respond(&refused, edge.request))
 }
 
 fn with_edge(
@@ -122,16 +133,20 @@ fn with_edge(
 ) -> Response {
     match request.extensions().get::<Edge>() {
         Some(edge) => run(edge).unwrap_or_else(|refused| problem::respond(&refused, edge.request)),
-        None => {
-            problem::respond(&Problem::from(Reason::Internal), RequestId::new(gateway.now()))
-        }
+        None => problem::respond(
+            &Problem::from(Reason::Internal),
+            RequestId::new(gateway.now()),
+        ),
     }
 }
 
 fn json_response(json: bytes::Bytes, caching: Option<&'static str>) -> Response {
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static(caching.unwrap_or("no-store")),

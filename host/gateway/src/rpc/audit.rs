@@ -12,7 +12,12 @@ use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
     // Open to users for the registry: identity refuses who is no administrator, and writes the refusal down.
-    registry.add("audit/list", "What was done here, newest first; for administrators.", Access::User, list)?;
+    registry.add(
+        "audit/list",
+        "What was done here, newest first; for administrators.",
+        Access::User,
+        list,
+    )?;
     Ok(())
 }
 
@@ -81,5 +86,9 @@ async fn list(
             Outcome::Throttled => How::Throttled,
         },
     });
-    Ok(AuditList { items: items.collect(), next: page.next }.into())
+    Ok(AuditList {
+        items: items.collect(),
+        next: page.next,
+    }
+    .into())
 }

@@ -37,7 +37,11 @@ impl Row {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (format, json) = bytes.split_first()?;
-        if *format == ROW_FORMAT { serde_json::from_slice(json).ok() } else { None }
+        if *format == ROW_FORMAT {
+            serde_json::from_slice(json).ok()
+        } else {
+            None
+        }
     }
 }
 
@@ -53,7 +57,11 @@ pub(crate) async fn once(
     let (tenant, now) = (invocation.cx.tenant, invocation.cx.now);
     let row_key = digest(&[&caller.to_bytes(), method.name.as_bytes(), key.as_bytes()]);
     let body = hex(&digest(&[params.to_string().as_bytes()]));
-    let fresh = Row { at: now, body: body.clone(), reply: None };
+    let fresh = Row {
+        at: now,
+        body: body.clone(),
+        reply: None,
+    };
     if let Some(before) = claim(gateway, tenant, &row_key, now, &fresh).await? {
         if before.body != body {
             return Err(Problem::new(
@@ -63,10 +71,16 @@ pub(crate) async fn once(
             .with_code("idempotency-mismatch"));
         }
         let reply = before.reply.ok_or_else(|| {
-            Problem::new(Reason::Conflict, "The first request with this key has not ended.")
-                .with_code("idempotency-pending")
+            Problem::new(
+                Reason::Conflict,
+                "The first request with this key has not ended.",
+            )
+            .with_code("idempotency-pending")
         })?;
-        return Ok(Answer { json: encode(&reply)?, cookie: None });
+        return Ok(Answer {
+            json: encode(&reply)?,
+            cookie: None,
+        });
     }
     let outcome = (method.run)(gateway.clone(), invocation, params).await;
     let kept = match &outcome {
@@ -106,7 +120,8 @@ async fn claim(
         storage.commit(tx).await.map_err(fault)?;
         return Ok(before);
     }
-    tx.put(REPLIES, key, fresh.to_bytes()?, ErasureKey::TENANT).map_err(fault)?;
+    tx.put(REPLIES, key, fresh.to_bytes()?, ErasureKey::TENANT)
+        .map_err(fault)?;
     // Of two first calls at once, one meets the other's row here.
     storage.commit(tx).await.map_err(fault)?;
     sweep(gateway, tenant, key, now).await;

@@ -13,7 +13,12 @@ use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
     registry
-        .add("users/invite", "Adds a person, who joins by a link that works once.", Access::Admin, invite)?
+        .add(
+            "users/invite",
+            "Adds a person, who joins by a link that works once.",
+            Access::Admin,
+            invite,
+        )?
         .creates = true;
     registry
         .add(
@@ -30,7 +35,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         preview,
     )?;
     registry
-        .add("users/accept", "Uses a link: sets the password and signs in.", Access::Public, accept)?
+        .add(
+            "users/accept",
+            "Uses a link: sets the password and signs in.",
+            Access::Public,
+            accept,
+        )?
         .cookie = true;
     Ok(())
 }
@@ -116,7 +126,11 @@ async fn invite(
         admin: params.admin,
         locale: params.locale.unwrap_or(invocation.tenant.locale),
     };
-    let made = gateway.identity().invite(&invocation.cx, new).await.map_err(refused)?;
+    let made = gateway
+        .identity()
+        .invite(&invocation.cx, new)
+        .await
+        .map_err(refused)?;
     Ok(link(&invocation, &made).into())
 }
 
@@ -125,7 +139,11 @@ async fn reset(
     invocation: Invocation,
     params: Somebody,
 ) -> Result<Reply<Link>, Problem> {
-    let made = gateway.identity().reset(&invocation.cx, params.user).await.map_err(refused)?;
+    let made = gateway
+        .identity()
+        .reset(&invocation.cx, params.user)
+        .await
+        .map_err(refused)?;
     Ok(link(&invocation, &made).into())
 }
 
@@ -159,7 +177,12 @@ async fn accept(
     let device = http(&invocation)?.device.clone();
     let session = gateway
         .identity()
-        .accept_invite(invocation.tenant.id, &params.token, params.password.into(), &device)
+        .accept_invite(
+            invocation.tenant.id,
+            &params.token,
+            params.password.into(),
+            &device,
+        )
         .await
         .map_err(refused)?;
     Ok(signed_in(&invocation, session))

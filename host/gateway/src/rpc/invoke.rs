@@ -71,8 +71,10 @@ async fn host(
         }
     }
     if method.cookie && invocation.http.is_none() {
-        return Err(Problem::new(Reason::Invalid, "This method is called over HTTP only.")
-            .with_code("http_only"));
+        return Err(
+            Problem::new(Reason::Invalid, "This method is called over HTTP only.")
+                .with_code("http_only"),
+        );
     }
     schema::check_params(&method.params_validator, &params)?;
     match idempotency_key {

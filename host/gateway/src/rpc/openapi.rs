@@ -24,14 +24,23 @@ pub(crate) fn document(gateway: &Gateway, tenant: TenantId, origin: &str) -> Val
     components.insert("Problem".to_owned(), schema::of_result::<ProblemBody>());
     let mut paths = Map::new();
     for method in gateway.registry().all() {
-        paths.insert(format!("/api/v1/{}", method.name), host_path(method, &mut components));
+        paths.insert(
+            format!("/api/v1/{}", method.name),
+            host_path(method, &mut components),
+        );
     }
     for method in gateway.runtime().methods(tenant).iter() {
         let prefix = format!("{}.{}", method.plugin, method.name);
-        let params =
-            schema::hoist(method.params.clone(), &format!("{prefix}.params"), &mut components);
-        let result =
-            schema::hoist(method.result.clone(), &format!("{prefix}.result"), &mut components);
+        let params = schema::hoist(
+            method.params.clone(),
+            &format!("{prefix}.params"),
+            &mut components,
+        );
+        let result = schema::hoist(
+            method.result.clone(),
+            &format!("{prefix}.result"),
+            &mut components,
+        );
         let mut operation = operation(&Described {
             id: &prefix,
             tag: method.plugin.as_str(),
@@ -196,7 +205,12 @@ fn reads(result: Value, extra: &[(&str, &str)]) -> Value {
             "content": { "application/json": { "schema": result } },
         }),
     );
-    let common = [("400", "The request is malformed"), ("421", "Nobody is served here"), ("429", "Too many calls"), ("500", "A fault on our side")];
+    let common = [
+        ("400", "The request is malformed"),
+        ("421", "Nobody is served here"),
+        ("429", "Too many calls"),
+        ("500", "A fault on our side"),
+    ];
     for (status, description) in common.iter().chain(extra) {
         responses.insert((*status).to_owned(), problem(description));
     }

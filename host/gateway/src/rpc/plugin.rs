@@ -52,8 +52,14 @@ impl PluginSchemas {
 pub(crate) fn split_name(name: &str) -> Option<(PluginId, &str)> {
     let (plugin, method) = name.strip_prefix("plugins/")?.split_once('/')?;
     let plain = !method.is_empty()
-        && method.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if plain { Some((plugin.parse().ok()?, method)) } else { None }
+        && method
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain {
+        Some((plugin.parse().ok()?, method))
+    } else {
+        None
+    }
 }
 
 /// Calls a plugin's method. What comes back is checked too: a client is never sent what the document excludes.
@@ -81,11 +87,16 @@ pub(crate) async fn call(
             request.id = %invocation.cx.request,
             "{what}"
         );
-        Problem::new(Reason::Internal, "The plugin did not answer as it promised.")
-            .with_code("plugin-fault")
+        Problem::new(
+            Reason::Internal,
+            "The plugin did not answer as it promised.",
+        )
+        .with_code("plugin-fault")
     };
-    let params_schema =
-        compiled.params.as_ref().ok_or_else(|| fault("the method's parameter schema is broken"))?;
+    let params_schema = compiled
+        .params
+        .as_ref()
+        .ok_or_else(|| fault("the method's parameter schema is broken"))?;
     schema::check_params(params_schema, &params)?;
     let claims = invocation.claims()?;
     let caller = Caller {
@@ -108,12 +119,16 @@ pub(crate) async fn call(
             idempotency_key,
         })
         .await;
-    gateway.metrics().plugin_call(plugin.as_str(), outcome.is_ok(), started.elapsed());
+    gateway
+        .metrics()
+        .plugin_call(plugin.as_str(), outcome.is_ok(), started.elapsed());
     let json: Bytes = outcome?;
-    let result: Value = serde_json::from_slice(&json)
-        .map_err(|_| fault("the plugin answered what is no JSON"))?;
-    let result_schema =
-        compiled.result.as_ref().ok_or_else(|| fault("the method's result schema is broken"))?;
+    let result: Value =
+        serde_json::from_slice(&json).map_err(|_| fault("the plugin answered what is no JSON"))?;
+    let result_schema = compiled
+        .result
+        .as_ref()
+        .ok_or_else(|| fault("the method's result schema is broken"))?;
     if let Err(error) = result_schema.validate(&result) {
         tracing::error!(at = %error.instance_path(), error = %error.masked(), "result against schema");
         return Err(fault("the plugin's answer is not what its schema says"));
@@ -136,7 +151,14 @@ mod tests {
     fn a_plugin_method_is_named_by_plugin_and_method() {
         let (plugin, method) = split_name("plugins/chat/messages.send").unwrap();
         assert_eq!((plugin.as_str(), method), ("chat", "messages.send"));
-        for bad in ["plugins/chat", "plugins/Chat/x", "plugins/chat/", "chat/x", "plugins/chat/a/b", "plugins//x"] {
+        for bad in [
+            "plugins/chat",
+            "plugins/Chat/x",
+            "plugins/chat/",
+            "chat/x",
+            "plugins/chat/a/b",
+            "plugins//x",
+        ] {
             assert!(split_name(bad).is_none(), "{bad}");
         }
     }

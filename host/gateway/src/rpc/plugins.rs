@@ -10,9 +10,24 @@ use super::schema;
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry.add("plugins/list", "The plugins of this server.", Access::User, list)?;
-    registry.add("plugins/enable", "Switches a plugin on.", Access::Admin, enable)?;
-    registry.add("plugins/disable", "Switches a plugin off.", Access::Admin, disable)?;
+    registry.add(
+        "plugins/list",
+        "The plugins of this server.",
+        Access::User,
+        list,
+    )?;
+    registry.add(
+        "plugins/enable",
+        "Switches a plugin on.",
+        Access::Admin,
+        enable,
+    )?;
+    registry.add(
+        "plugins/disable",
+        "Switches a plugin off.",
+        Access::Admin,
+        disable,
+    )?;
     Ok(())
 }
 
@@ -80,15 +95,22 @@ async fn list(
     invocation: Invocation,
     _: Nothing,
 ) -> Result<Reply<PluginList>, Problem> {
-    let items = gateway.runtime().list(invocation.tenant.id).into_iter().map(|plugin| PluginView {
-        id: plugin.id,
-        version: plugin.version,
-        name: plugin.name,
-        summary: plugin.summary,
-        enabled: plugin.enabled,
-        needs_consent: plugin.needs_consent,
-    });
-    Ok(PluginList { items: items.collect() }.into())
+    let items = gateway
+        .runtime()
+        .list(invocation.tenant.id)
+        .into_iter()
+        .map(|plugin| PluginView {
+            id: plugin.id,
+            version: plugin.version,
+            name: plugin.name,
+            summary: plugin.summary,
+            enabled: plugin.enabled,
+            needs_consent: plugin.needs_consent,
+        });
+    Ok(PluginList {
+        items: items.collect(),
+    }
+    .into())
 }
 
 async fn enable(
@@ -96,7 +118,11 @@ async fn enable(
     invocation: Invocation,
     params: Which,
 ) -> Result<Reply<Done>, Problem> {
-    gateway.runtime().enable(&invocation.cx, &params.plugin).await.map_err(refused)?;
+    gateway
+        .runtime()
+        .enable(&invocation.cx, &params.plugin)
+        .await
+        .map_err(refused)?;
     record(&gateway, &invocation, "plugins.enable", &params.plugin).await?;
     Ok(Done {}.into())
 }
@@ -106,7 +132,11 @@ async fn disable(
     invocation: Invocation,
     params: Which,
 ) -> Result<Reply<Done>, Problem> {
-    gateway.runtime().disable(&invocation.cx, &params.plugin).await.map_err(refused)?;
+    gateway
+        .runtime()
+        .disable(&invocation.cx, &params.plugin)
+        .await
+        .map_err(refused)?;
     record(&gateway, &invocation, "plugins.disable", &params.plugin).await?;
     Ok(Done {}.into())
 }

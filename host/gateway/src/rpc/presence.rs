@@ -10,8 +10,18 @@ use crate::fanout::presence::Status;
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry.add("presence/list", "Who is here; everybody else is offline.", Access::User, list)?;
-    registry.add("presence/set", "Says whether one is at one's device.", Access::User, set)?;
+    registry.add(
+        "presence/list",
+        "Who is here; everybody else is offline.",
+        Access::User,
+        list,
+    )?;
+    registry.add(
+        "presence/set",
+        "Says whether one is at one's device.",
+        Access::User,
+        set,
+    )?;
     Ok(())
 }
 
@@ -48,7 +58,10 @@ async fn list(
     _: Nothing,
 ) -> Result<Reply<PresenceList>, Problem> {
     let present = gateway.fanout().hub(invocation.tenant.id).presence();
-    let items = present.into_iter().map(|(user, status)| Present { user, status }).collect();
+    let items = present
+        .into_iter()
+        .map(|(user, status)| Present { user, status })
+        .collect();
     Ok(PresenceList { items }.into())
 }
 

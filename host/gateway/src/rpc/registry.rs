@@ -55,7 +55,9 @@ pub(crate) struct Invocation {
 impl Invocation {
     /// Who calls; a method that is not public always has somebody.
     pub(crate) fn claims(&self) -> Result<&Claims, Problem> {
-        self.claims.as_deref().ok_or_else(|| Problem::from(Reason::Unauthenticated))
+        self.claims
+            .as_deref()
+            .ok_or_else(|| Problem::from(Reason::Unauthenticated))
     }
 }
 
@@ -67,7 +69,10 @@ pub(crate) struct Reply<R> {
 
 impl<R> From<R> for Reply<R> {
     fn from(result: R) -> Self {
-        Self { result, cookie: None }
+        Self {
+            result,
+            cookie: None,
+        }
     }
 }
 
@@ -152,7 +157,10 @@ impl Registry {
                             .with_code("invalid_params")
                     })?;
                     let reply = run(gateway, invocation, params).await?;
-                    Ok(Answer { json: encode(&reply.result)?, cookie: reply.cookie })
+                    Ok(Answer {
+                        json: encode(&reply.result)?,
+                        cookie: reply.cookie,
+                    })
                 })
             }),
         };
@@ -161,10 +169,12 @@ impl Registry {
 }
 
 pub(crate) fn encode<R: Serialize>(result: &R) -> Result<Bytes, Problem> {
-    serde_json::to_vec(result).map(Bytes::from).map_err(|error| {
-        tracing::error!(%error, "a result cannot be written as JSON");
-        Problem::from(Reason::Internal)
-    })
+    serde_json::to_vec(result)
+        .map(Bytes::from)
+        .map_err(|error| {
+            tracing::error!(%error, "a result cannot be written as JSON");
+            Problem::from(Reason::Internal)
+        })
 }
 
 /// No parameters at all.
@@ -190,7 +200,11 @@ mod tests {
             assert_eq!(method.name.split('/').count(), 2, "{}", method.name);
             assert!(method.summary.ends_with('.'), "{}", method.name);
             assert_eq!(method.params["type"], "object", "{}", method.name);
-            assert_eq!(method.params["additionalProperties"], false, "{}", method.name);
+            assert_eq!(
+                method.params["additionalProperties"], false,
+                "{}",
+                method.name
+            );
             assert!(schema::compile(&method.result).is_some(), "{}", method.name);
         }
     }
@@ -219,11 +233,20 @@ mod tests {
     #[test]
     fn what_touches_the_cookie_is_marked_so() {
         let registry = Registry::build().unwrap();
-        let cookie: Vec<_> =
-            registry.all().filter(|method| method.cookie).map(|method| method.name).collect();
+        let cookie: Vec<_> = registry
+            .all()
+            .filter(|method| method.cookie)
+            .map(|method| method.name)
+            .collect();
         assert_eq!(
             cookie,
-            ["session/demo", "session/login", "session/logout", "session/refresh", "users/accept"]
+            [
+                "session/demo",
+                "session/login",
+                "session/logout",
+                "session/refresh",
+                "users/accept"
+            ]
         );
     }
 }

@@ -24,7 +24,10 @@ fn of<T: JsonSchema>(settings: SchemaSettings) -> Value {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    settings.into_generator().into_root_schema_for::<T>().to_value()
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
 }
 
 /// Compiles a schema. Patterns run in linear time and references stay inside the schema: a plugin's author wrote it.
@@ -32,7 +35,9 @@ pub(crate) fn compile(schema: &Value) -> Option<Validator> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(
-            PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX),
+            PatternOptions::regex()
+                .size_limit(PATTERN_BYTES_MAX)
+                .dfa_size_limit(PATTERN_BYTES_MAX),
         )
         .should_validate_formats(false)
         .offline()
@@ -43,11 +48,19 @@ pub(crate) fn compile(schema: &Value) -> Option<Validator> {
 
 /// Whether these parameters are what the method takes. The answer names the place, never the value.
 pub(crate) fn check_params(validator: &Validator, params: &Value) -> Result<(), Problem> {
-    let Err(error) = validator.validate(params) else { return Ok(()) };
+    let Err(error) = validator.validate(params) else {
+        return Ok(());
+    };
     let place = error.instance_path().to_string();
-    let place = if place.is_empty() { "the parameters".to_owned() } else { place };
-    Err(Problem::new(Reason::Invalid, format!("{place}: {}", error.masked()))
-        .with_code("invalid_params"))
+    let place = if place.is_empty() {
+        "the parameters".to_owned()
+    } else {
+        place
+    };
+    Err(
+        Problem::new(Reason::Invalid, format!("{place}: {}", error.masked()))
+            .with_code("invalid_params"),
+    )
 }
 
 /// Takes a schema for use inside a larger document: its definitions move to `components` under `prefix`.
@@ -56,7 +69,9 @@ pub(crate) fn hoist(mut schema: Value, prefix: &str, components: &mut Map<String
         root.remove("$schema");
         root.remove("$id");
         for word in ["$defs", "definitions"] {
-            let Some(Value::Object(definitions)) = root.remove(word) else { continue };
+            let Some(Value::Object(definitions)) = root.remove(word) else {
+                continue;
+            };
             for (name, mut definition) in definitions {
                 point_to_components(&mut definition, prefix);
                 components.insert(component_name(prefix, &name), definition);
@@ -100,7 +115,13 @@ fn point_to_components(schema: &mut Value, prefix: &str) {
 fn component_name(prefix: &str, name: &str) -> String {
     format!("{prefix}.{name}")
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -184,6 +205,9 @@ mod tests {
         assert_eq!(moved["properties"]["root"]["$ref"], target);
         assert_eq!(moved["properties"]["word"]["const"]["$ref"], "#/$defs/Tree");
         assert!(moved.get("$defs").is_none() && moved.get("$schema").is_none());
-        assert_eq!(components["chat.tree.params.Tree"]["properties"]["next"]["$ref"], target);
+        assert_eq!(
+            components["chat.tree.params.Tree"]["properties"]["next"]["$ref"],
+            target
+        );
     }
 }

@@ -24,7 +24,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         )?
         .cookie = true;
     registry
-        .add("session/logout", "Ends this device's login session.", Access::Public, logout)?
+        .add(
+            "session/logout",
+            "Ends this device's login session.",
+            Access::Public,
+            logout,
+        )?
         .cookie = true;
     registry
         .add(
@@ -88,7 +93,10 @@ pub(crate) fn signed_in(invocation: &Invocation, session: SignedIn) -> Reply<Ses
 }
 
 pub(crate) fn http(invocation: &Invocation) -> Result<&HttpSide, Problem> {
-    invocation.http.as_ref().ok_or_else(|| Problem::from(Reason::Invalid))
+    invocation
+        .http
+        .as_ref()
+        .ok_or_else(|| Problem::from(Reason::Invalid))
 }
 
 /// Logs what only the log may know and answers what the caller may.
@@ -141,9 +149,16 @@ async fn logout(
     _: Nothing,
 ) -> Result<Reply<Done>, Problem> {
     if let Some(token) = &http(&invocation)?.refresh_token {
-        gateway.identity().logout(invocation.tenant.id, token).await.map_err(refused)?;
+        gateway
+            .identity()
+            .logout(invocation.tenant.id, token)
+            .await
+            .map_err(refused)?;
     }
-    Ok(Reply { result: Done {}, cookie: Some(CookieChange::Expire) })
+    Ok(Reply {
+        result: Done {},
+        cookie: Some(CookieChange::Expire),
+    })
 }
 
 async fn demo(
@@ -152,7 +167,10 @@ async fn demo(
     params: Demo,
 ) -> Result<Reply<Session>, Problem> {
     let shown = gateway.demo().filter(|_| {
-        invocation.http.as_ref().is_some_and(|http| http.loopback_http)
+        invocation
+            .http
+            .as_ref()
+            .is_some_and(|http| http.loopback_http)
     });
     let is_person = shown.is_some_and(|demo| {
         demo.organizations
@@ -162,7 +180,10 @@ async fn demo(
             .any(|person| person.id == params.user)
     });
     if !is_person {
-        return Err(Problem::new(Reason::NotFound, "There is no such person in a demo here."));
+        return Err(Problem::new(
+            Reason::NotFound,
+            "There is no such person in a demo here.",
+        ));
     }
     let session = gateway
         .identity()

@@ -10,7 +10,12 @@ use super::schema;
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry.add("tenant/get", "The organization one belongs to.", Access::User, get)?;
+    registry.add(
+        "tenant/get",
+        "The organization one belongs to.",
+        Access::User,
+        get,
+    )?;
     Ok(())
 }
 
@@ -36,10 +41,6 @@ impl TenantView {
     }
 }
 
-async fn get(
-    _: Gateway,
-    invocation: Invocation,
-    _: Nothing,
-) -> Result<Reply<TenantView>, Problem> {
+async fn get(_: Gateway, invocation: Invocation, _: Nothing) -> Result<Reply<TenantView>, Problem> {
     Ok(TenantView::of(&invocation.tenant).into())
 }

@@ -12,9 +12,24 @@ use super::tenant::TenantView;
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry.add("users/me", "Who one is, and what one may do.", Access::User, me)?;
-    registry.add("users/list", "The people of the organization.", Access::User, list)?;
-    registry.add("users/update_me", "Changes one's own name or language.", Access::User, update_me)?;
+    registry.add(
+        "users/me",
+        "Who one is, and what one may do.",
+        Access::User,
+        me,
+    )?;
+    registry.add(
+        "users/list",
+        "The people of the organization.",
+        Access::User,
+        list,
+    )?;
+    registry.add(
+        "users/update_me",
+        "Changes one's own name or language.",
+        Access::User,
+        update_me,
+    )?;
     registry.add(
         "users/change_password",
         "Changes one's own password and ends one's other login sessions.",
@@ -27,7 +42,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         Access::Admin,
         deactivate,
     )?;
-    registry.add("users/reactivate", "Gives somebody's access back.", Access::Admin, reactivate)?;
+    registry.add(
+        "users/reactivate",
+        "Gives somebody's access back.",
+        Access::Admin,
+        reactivate,
+    )?;
     Ok(())
 }
 
@@ -169,7 +189,11 @@ async fn me(gateway: Gateway, invocation: Invocation, _: Nothing) -> Result<Repl
     Ok(Me {
         user: UserView::whole(&user),
         tenant: TenantView::of(&invocation.tenant),
-        permissions: claims.permissions().iter().map(|word| (*word).to_owned()).collect(),
+        permissions: claims
+            .permissions()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect(),
         plugins,
     }
     .into())
@@ -187,12 +211,20 @@ async fn list(
         .transpose()
         .map_err(|_| Problem::from(Reason::Invalid))?;
     let limit = usize::try_from(params.limit.unwrap_or(PAGE_MAX)).unwrap_or(1);
-    let query = params.query.as_deref().map(str::trim).filter(|query| !query.is_empty());
+    let query = params
+        .query
+        .as_deref()
+        .map(str::trim)
+        .filter(|query| !query.is_empty());
     let page = gateway
         .identity()
         .users(invocation.tenant.id, query, after, limit)
         .map_err(refused)?;
-    let view = if admin { UserView::whole } else { UserView::plain };
+    let view = if admin {
+        UserView::whole
+    } else {
+        UserView::plain
+    };
     Ok(UserList {
         items: page.items.iter().map(view).collect(),
         next: page.next.map(|next| next.to_string()),
@@ -208,10 +240,18 @@ async fn update_me(
     let user = invocation.claims()?.user;
     let user = gateway
         .identity()
-        .update_me(invocation.tenant.id, user, params.display_name.as_deref(), params.locale)
+        .update_me(
+            invocation.tenant.id,
+            user,
+            params.display_name.as_deref(),
+            params.locale,
+        )
         .await
         .map_err(refused)?;
-    Ok(Updated { user: UserView::whole(&user) }.into())
+    Ok(Updated {
+        user: UserView::whole(&user),
+    }
+    .into())
 }
 
 async fn change_password(
@@ -239,7 +279,11 @@ async fn deactivate(
     invocation: Invocation,
     params: Somebody,
 ) -> Result<Reply<Done>, Problem> {
-    gateway.identity().deactivate(&invocation.cx, params.user).await.map_err(refused)?;
+    gateway
+        .identity()
+        .deactivate(&invocation.cx, params.user)
+        .await
+        .map_err(refused)?;
     Ok(Done {}.into())
 }
 
@@ -248,6 +292,10 @@ async fn reactivate(
     invocation: Invocation,
     params: Somebody,
 ) -> Result<Reply<Done>, Problem> {
-    gateway.identity().reactivate(&invocation.cx, params.user).await.map_err(refused)?;
+    gateway
+        .identity()
+        .reactivate(&invocation.cx, params.user)
+        .await
+        .map_err(refused)?;
     Ok(Done {}.into())
 }

@@ -53,10 +53,15 @@ pub async fn accept_socket(
 ) -> Result<(Response, UpgradeFut), Problem> {
     check_is_handshake(parts)?;
     let refused = |_| {
-        Problem::new(Reason::Invalid, "This is no WebSocket handshake of version 13.")
-            .with_code("bad_handshake")
+        Problem::new(
+            Reason::Invalid,
+            "This is no WebSocket handshake of version 13.",
+        )
+        .with_code("bad_handshake")
     };
-    let upgrade = IncomingUpgrade::from_request_parts(parts, &()).await.map_err(refused)?;
+    let upgrade = IncomingUpgrade::from_request_parts(parts, &())
+        .await
+        .map_err(refused)?;
     let (response, socket) = upgrade.upgrade(options).map_err(|error| {
         tracing::debug!(%error, "a WebSocket handshake failed");
         Problem::new(Reason::Invalid, "The WebSocket extensions do not fit.")
@@ -72,13 +77,18 @@ fn check_is_handshake(parts: &Parts) -> Result<(), Problem> {
             .extensions
             .get::<hyper::ext::Protocol>()
             .is_some_and(|protocol| protocol.as_str() == "websocket");
-        return if websocket { Ok(()) } else { Err(upgrade_required()) };
+        return if websocket {
+            Ok(())
+        } else {
+            Err(upgrade_required())
+        };
     }
     let names = |name: header::HeaderName, word: &str| {
         parts.headers.get_all(name).iter().any(|value| {
-            value
-                .to_str()
-                .is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)))
+            value.to_str().is_ok_and(|text| {
+                text.split(',')
+                    .any(|one| one.trim().eq_ignore_ascii_case(word))
+            })
         })
     };
     let asks = parts.method == Method::GET
@@ -92,8 +102,10 @@ fn check_is_handshake(parts: &Parts) -> Result<(), Problem> {
     let mut keys = parts.headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
         (Some(key), None) if key.len() == KEY_LEN => Ok(()),
-        _ => Err(Problem::new(Reason::Invalid, "The WebSocket key is not one.")
-            .with_code("bad_handshake")),
+        _ => Err(
+            Problem::new(Reason::Invalid, "The WebSocket key is not one.")
+                .with_code("bad_handshake"),
+        ),
     }
 }
 
@@ -104,22 +116,32 @@ fn upgrade_required() -> Problem {
 
 /// Whether the client speaks our subprotocol.
 pub(crate) fn check_subprotocol(parts: &Parts) -> Result<(), Problem> {
-    let offered = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
-        value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim() == SUBPROTOCOL))
-    });
+    let offered = parts
+        .headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .any(|value| {
+            value
+                .to_str()
+                .is_ok_and(|text| text.split(',').any(|one| one.trim() == SUBPROTOCOL))
+        });
     if offered {
         Ok(())
     } else {
-        Err(Problem::new(Reason::Invalid, "This socket speaks the subprotocol vaxel.v1.")
-            .with_code("bad_subprotocol"))
+        Err(Problem::new(
+            Reason::Invalid,
+            "This socket speaks the subprotocol vaxel.v1.",
+        )
+        .with_code("bad_subprotocol"))
     }
 }
 
 /// Says which subprotocol it is.
 pub(crate) fn name_subprotocol(response: &mut Response) {
-    response
-        .headers_mut()
-        .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    response.headers_mut().insert(
+        header::SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(SUBPROTOCOL),
+    );
 }
 
 #[cfg(test)]
@@ -138,7 +160,11 @@ mod tests {
     #[test]
     fn a_handshake_asks_for_an_upgrade_with_one_good_key() {
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let good = [("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"), key];
+        let good = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            key,
+        ];
         assert!(check_is_handshake(&parts(&good)).is_ok());
         for bad in [
             &good[1..],

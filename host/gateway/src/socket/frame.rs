@@ -38,8 +38,16 @@ struct Sent<'a> {
 
 /// A frame from a client.
 pub(crate) enum Inbound {
-    Auth { token: String, resume: Option<String> },
-    Call { id: u64, method: String, params: Value, idempotency_key: Option<String> },
+    Auth {
+        token: String,
+        resume: Option<String>,
+    },
+    Call {
+        id: u64,
+        method: String,
+        params: Value,
+        idempotency_key: Option<String>,
+    },
 }
 
 /// A frame that is not one. The id, where it could be read, so that the caller knows which.
@@ -56,8 +64,13 @@ pub(crate) fn parse(text: &[u8]) -> Result<Inbound, Malformed> {
         .map_err(|_| bad(None, "A frame is a JSON object with a type."))?;
     match sent.kind.as_ref() {
         "auth" => {
-            let token = sent.token.ok_or_else(|| bad(None, "An auth frame carries a token."))?;
-            Ok(Inbound::Auth { token, resume: sent.resume })
+            let token = sent
+                .token
+                .ok_or_else(|| bad(None, "An auth frame carries a token."))?;
+            Ok(Inbound::Auth {
+                token,
+                resume: sent.resume,
+            })
         }
         "call" => {
             let id = sent
@@ -71,7 +84,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Inbound, Malformed> {
             Ok(Inbound::Call {
                 id,
                 method: method.into_owned(),
-                params: sent.params.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+                params: sent
+                    .params
+                    .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
                 idempotency_key: sent.idempotency_key,
             })
         }
@@ -129,7 +144,11 @@ pub(crate) fn ready(cursor: Cursor, user: UserId) -> Bytes {
         cursor: String,
         user: UserId,
     }
-    text(&Ready { r#type: "ready", cursor: cursor.to_string(), user })
+    text(&Ready {
+        r#type: "ready",
+        cursor: cursor.to_string(),
+        user,
+    })
 }
 
 /// `result`, around what the method answered, which is JSON already.
@@ -151,7 +170,11 @@ pub(crate) fn error(id: Option<u64>, problem: &Problem, request: RequestId) -> B
         id: Option<u64>,
         error: ProblemBody,
     }
-    text(&Error { r#type: "error", id, error: ProblemBody::new(problem, request) })
+    text(&Error {
+        r#type: "error",
+        id,
+        error: ProblemBody::new(problem, request),
+    })
 }
 
 /// `bye`
@@ -176,7 +199,10 @@ pub(crate) fn bye(bye: Bye, cursor: Option<Cursor>) -> Bytes {
 /// A stored event, for everybody who receives it. The payload is JSON of a plugin's making; what is none becomes null
 /// instead of breaking the frame around it.
 pub(crate) fn event(epoch: u64, event: &Event) -> Bytes {
-    let cursor = Cursor { epoch, stamp: event.stamp };
+    let cursor = Cursor {
+        epoch,
+        stamp: event.stamp,
+    };
     write_event(Some(cursor), &event.topic, &event.payload)
 }
 
@@ -221,12 +247,18 @@ pub(crate) fn presence(changes: &[(UserId, Status)]) -> Vec<Bytes> {
     struct List {
         items: Vec<Changed>,
     }
-    let all = changes.iter().map(|(user, status)| Changed { user: *user, status: *status });
+    let all = changes.iter().map(|(user, status)| Changed {
+        user: *user,
+        status: *status,
+    });
     if changes.len() > PRESENCE_SINGLE_MAX {
-        let list = text(&List { items: all.collect() });
+        let list = text(&List {
+            items: all.collect(),
+        });
         return vec![ephemeral("presence.listed", &list)];
     }
-    all.map(|one| ephemeral("presence.changed", &text(&one))).collect()
+    all.map(|one| ephemeral("presence.changed", &text(&one)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -242,10 +274,14 @@ mod tests {
     #[test]
     fn a_call_and_an_auth_frame_are_read() {
         let call = parse(br#"{"type":"call","id":7,"method":"users/me","later":1}"#).unwrap();
-        assert!(matches!(call, Inbound::Call { id: 7, ref method, ref params, .. }
-            if method == "users/me" && *params == json!({})));
+        assert!(
+            matches!(call, Inbound::Call { id: 7, ref method, ref params, .. }
+            if method == "users/me" && *params == json!({}))
+        );
         let auth = parse(br#"{"type":"auth","token":"t","resume":"c"}"#).unwrap();
-        assert!(matches!(auth, Inbound::Auth { ref token, resume: Some(ref c) } if token == "t" && c == "c"));
+        assert!(
+            matches!(auth, Inbound::Auth { ref token, resume: Some(ref c) } if token == "t" && c == "c")
+        );
     }
 
     #[test]
@@ -257,7 +293,10 @@ mod tests {
             (b"null", None),
             (br#"{"type":"call"}"#, None),
             (br#"{"type":"call","id":-1,"method":"x"}"#, None),
-            (br#"{"type":"call","id":9007199254740992,"method":"x"}"#, None),
+            (
+                br#"{"type":"call","id":9007199254740992,"method":"x"}"#,
+                None,
+            ),
             (br#"{"type":"call","id":3}"#, Some(3)),
             (br#"{"type":"dance","id":4}"#, Some(4)),
         ];
@@ -282,8 +321,18 @@ mod tests {
         assert_eq!(frame["data"]["message"]["text"], "hej");
         assert_eq!(frame["topic"], "chat.message.created");
         let cursor: Cursor = frame["cursor"].as_str().unwrap().parse().unwrap();
-        assert_eq!(cursor, Cursor { epoch: 9, stamp: happened.stamp });
-        assert!(read(&ephemeral("chat.typing", b"{}")).get("cursor").is_none());
+        assert_eq!(
+            cursor,
+            Cursor {
+                epoch: 9,
+                stamp: happened.stamp
+            }
+        );
+        assert!(
+            read(&ephemeral("chat.typing", b"{}"))
+                .get("cursor")
+                .is_none()
+        );
     }
 
     #[test]
@@ -296,11 +345,16 @@ mod tests {
     #[test]
     fn a_crowd_is_told_in_one_frame() {
         let of = |n: u128| {
-            (0..n).map(|i| (UserId::from_u128(i), Status::Online)).collect::<Vec<_>>()
+            (0..n)
+                .map(|i| (UserId::from_u128(i), Status::Online))
+                .collect::<Vec<_>>()
         };
         assert_eq!(presence(&of(8)).len(), 8);
         let frames = presence(&of(9));
         assert_eq!(frames.len(), 1);
-        assert_eq!(read(&frames[0])["data"]["items"].as_array().unwrap().len(), 9);
+        assert_eq!(
+            read(&frames[0])["data"]["items"].as_array().unwrap().len(),
+            9
+        );
     }
 }

@@ -4,5 +4,5 @@ pub(crate) mod accept;
 pub(crate) mod frame;
 pub(crate) mod outbox;
 pub(crate) mod session;
-pub(crate) mod writer;
 pub(crate) mod sweeper;
+pub(crate) mod writer;

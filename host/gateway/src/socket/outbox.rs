@@ -174,7 +174,10 @@ impl Outbox {
         if queue.waiting.len() >= self.room.frames || queue.bytes + frame.len() > self.room.bytes {
             return queue.cut();
         }
-        queue.push(Out::Event { frame: frame.clone(), stamp })
+        queue.push(Out::Event {
+            frame: frame.clone(),
+            stamp,
+        })
     }
 
     /// Queues an event that is only for whoever is there; it is the first to go when the queue is half full.
@@ -232,18 +235,26 @@ impl Outbox {
     /// Nothing reads this any more.
     pub(crate) fn close(&self, awake: &Awake) {
         awake.busy(self);
-        *self.queue.lock() = Queue { bye: Some(Bye::Refused), ..Queue::default() };
+        *self.queue.lock() = Queue {
+            bye: Some(Bye::Refused),
+            ..Queue::default()
+        };
     }
 }
 
 impl Queue {
     fn push(&mut self, out: Out) -> Pushed {
-        if self.bye.is_some() {
+        // A drain lets out what comes until the socket is done; any other end does not.
+        if self.bye.is_some_and(|bye| bye != Bye::Draining) {
             return Pushed::Dropped;
         }
         self.bytes += out.bytes();
         self.waiting.push_back(out);
-        if std::mem::replace(&mut self.told, true) { Pushed::Quiet } else { Pushed::Wake }
+        if std::mem::replace(&mut self.told, true) {
+            Pushed::Quiet
+        } else {
+            Pushed::Wake
+        }
     }
 
     fn cut(&mut self) -> Pushed {
@@ -262,7 +273,10 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const ROOM: Room = Room { frames: 8, bytes: 1_000 };
+    const ROOM: Room = Room {
+        frames: 8,
+        bytes: 1_000,
+    };
 
     fn stamp(seq: u64) -> Stamp {
         Stamp { seq, ordinal: 0 }

@@ -40,7 +40,10 @@ const BYE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) async fn handle(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let (mut parts, _) = request.into_parts();
     let Some(edge) = parts.extensions.get::<Edge>().cloned() else {
-        return respond(&Problem::from(Reason::Internal), RequestId::new(gateway.now()));
+        return respond(
+            &Problem::from(Reason::Internal),
+            RequestId::new(gateway.now()),
+        );
     };
     let id = edge.request;
     match open(&gateway, edge, &mut parts).await {
@@ -62,8 +65,10 @@ async fn open(
             .inspect_err(|_| gateway.metrics().refused(Refusal::Foreign))?;
     }
     if gateway.health().state() == HealthState::Draining {
-        return Err(Problem::new(Reason::Unavailable, "This server is about to stop.")
-            .retry_after_ms(1_000));
+        return Err(
+            Problem::new(Reason::Unavailable, "This server is about to stop.")
+                .retry_after_ms(1_000),
+        );
     }
     gateway.rates().anonymous(edge.peer)?;
     let limits = gateway.limits();
@@ -72,7 +77,10 @@ async fn open(
     let (mut response, upgrade) = accept_socket(parts, options).await?;
     check_subprotocol(parts)?;
     name_subprotocol(&mut response);
-    let room = Room { frames: limits.queue_frames_max, bytes: limits.queue_bytes_max };
+    let room = Room {
+        frames: limits.queue_frames_max,
+        bytes: limits.queue_bytes_max,
+    };
     let outbox = Outbox::new(gateway.next_socket_id(), room, gateway.up_ms());
     let session = Session {
         gateway: gateway.clone(),
@@ -84,6 +92,7 @@ async fn open(
         user: None,
         ready_at: None,
         malformed: 0,
+        answering: Arc::default(),
     };
     gateway.tasks().spawn(async move {
         session.run(upgrade).await;
@@ -103,6 +112,8 @@ struct Session {
     user: Option<UserId>,
     ready_at: Option<Cursor>,
     malformed: u32,
+    /// Held by each call until its answer is queued, so that a drain can wait for the answers.
+    answering: Arc<()>,
 }
 
 enum Step {
@@ -154,6 +165,10 @@ impl Session {
             awake.ran(&self.outbox);
             match writer.poll(socket, &self.outbox, || self.still_valid(), cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(Step::Broken(error)),
+                // A drain takes no new calls and waits for the answers of those that are open.
+                Poll::Ready(Ok(Some(Bye::Draining))) if Arc::strong_count(&self.answering) > 1 => {
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(Some(bye))) => return Poll::Ready(Step::Bye(bye)),
                 Poll::Ready(Ok(None)) => self.outbox.stuck_since_ms.store(0, Ordering::Relaxed),
                 Poll::Pending => {
@@ -192,7 +207,9 @@ impl Session {
     }
 
     async fn received(&mut self, received: Frame, writer: &mut Writer) -> Result<(), Bye> {
-        self.outbox.heard_ms.store(self.gateway.up_ms(), Ordering::Relaxed);
+        self.outbox
+            .heard_ms
+            .store(self.gateway.up_ms(), Ordering::Relaxed);
         self.outbox.pinged.store(false, Ordering::Relaxed);
         match received.opcode() {
             OpCode::Text => {}
@@ -205,16 +222,22 @@ impl Session {
             Ok(Inbound::Auth { token, resume }) => {
                 Box::pin(self.auth(&token, resume, writer)).await
             }
-            Ok(Inbound::Call { id, method, params, idempotency_key }) => {
-                self.call(id, method, params, idempotency_key)
-            }
+            Ok(Inbound::Call {
+                id,
+                method,
+                params,
+                idempotency_key,
+            }) => self.call(id, method, params, idempotency_key),
         }
     }
 
     /// Answers garbage, a few times.
     fn refuse(&mut self, id: Option<u64>, why: &'static str) -> Result<(), Bye> {
         self.gateway.metrics().refused(Refusal::Malformed);
-        self.say_error(id, &Problem::new(Reason::Invalid, why).with_code("malformed_frame"));
+        self.say_error(
+            id,
+            &Problem::new(Reason::Invalid, why).with_code("malformed_frame"),
+        );
         self.malformed += 1;
         if self.malformed >= self.gateway.limits().malformed_frames_max {
             return Err(Bye::Refused);
@@ -237,7 +260,11 @@ impl Session {
                 }
                 self.say_error(None, &error.problem());
                 // A socket that never was anybody has no second try; one that is somebody goes on as before.
-                return if self.user.is_none() { Err(Bye::Refused) } else { Ok(()) };
+                return if self.user.is_none() {
+                    Err(Bye::Refused)
+                } else {
+                    Ok(())
+                };
             }
         };
         match self.user {
@@ -293,13 +320,22 @@ impl Session {
                 )
                 .with_code("cursor_expired");
                 let request = RequestId::new(self.gateway.now());
-                (live, vec![Out::Reply(frame::error(None, &problem, request))])
+                (
+                    live,
+                    vec![Out::Reply(frame::error(None, &problem, request))],
+                )
             }
             Missed::Events(events) => {
                 // Until the first of them is there, the client stands where it stood.
                 let stood = resume.as_deref().and_then(|text| text.parse().ok());
-                let from = if events.is_empty() { live } else { stood.unwrap_or(live) };
-                let frames = events.into_iter().map(|(stamp, frame)| Out::Event { frame, stamp });
+                let from = if events.is_empty() {
+                    live
+                } else {
+                    stood.unwrap_or(live)
+                };
+                let frames = events
+                    .into_iter()
+                    .map(|(stamp, frame)| Out::Event { frame, stamp });
                 (from, frames.collect())
             }
         };
@@ -346,21 +382,28 @@ impl Session {
         };
         let gateway = self.gateway.clone();
         let outbox = Arc::clone(&self.outbox);
+        let answering = Arc::clone(&self.answering);
         self.gateway.tasks().spawn(async move {
             let running = invoke(&gateway, invocation, &method, params, idempotency_key);
-            let outcome = AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|_| {
-                tracing::error!(request.id = %request, "a call panicked");
-                Err(Problem::from(Reason::Internal))
-            });
+            let outcome = AssertUnwindSafe(running)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| {
+                    tracing::error!(request.id = %request, "a call panicked");
+                    Err(Problem::from(Reason::Internal))
+                });
             let (frame, status) = match outcome {
                 Ok(answer) => (frame::result(id, &answer.json), 200),
-                Err(problem) => {
-                    (frame::error(Some(id), &problem, request), status_of(&problem).as_u16())
-                }
+                Err(problem) => (
+                    frame::error(Some(id), &problem, request),
+                    status_of(&problem).as_u16(),
+                ),
             };
             gateway.metrics().request(Binding::Socket, status);
             outbox.open_calls.fetch_sub(1, Ordering::AcqRel);
-            if outbox.push_reply(frame) != Pushed::Quiet {
+            let pushed = outbox.push_reply(frame);
+            drop(answering);
+            if pushed != Pushed::Quiet || outbox.bye().is_some() {
                 outbox.waker.wake();
             }
         });
@@ -383,7 +426,11 @@ impl Session {
     }
 
     fn say_error(&self, id: Option<u64>, problem: &Problem) {
-        self.push(frame::error(id, problem, RequestId::new(self.gateway.now())));
+        self.push(frame::error(
+            id,
+            problem,
+            RequestId::new(self.gateway.now()),
+        ));
     }
 
     /// Queues a word about this socket. Its own task looks before it waits, so nobody is woken.
@@ -394,7 +441,10 @@ impl Session {
     /// From where the client would resume.
     fn cursor(&self, writer: &Writer) -> Option<Cursor> {
         let ready = self.ready_at?;
-        Some(writer.last.map_or(ready, |stamp| Cursor { epoch: ready.epoch, stamp }))
+        Some(writer.last.map_or(ready, |stamp| Cursor {
+            epoch: ready.epoch,
+            stamp,
+        }))
     }
 
     fn leave(&self) {
@@ -417,10 +467,13 @@ impl Drop for Session {
 
 /// Whether a token still counts, as what would end the socket.
 pub(crate) fn check_token(gateway: &Gateway, claims: &Claims) -> Result<(), Bye> {
-    gateway.identity().still_valid(claims).map_err(|error| match error {
-        TokenError::Expired => Bye::Expired,
-        _ => Bye::Revoked,
-    })
+    gateway
+        .identity()
+        .still_valid(claims)
+        .map_err(|error| match error {
+            TokenError::Expired => Bye::Expired,
+            _ => Bye::Revoked,
+        })
 }
 
 /// Says bye and closes; after a broken protocol, only lets the library send its own close frame.

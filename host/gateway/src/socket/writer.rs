@@ -64,7 +64,9 @@ impl Writer {
             }
             while !self.taken.is_empty() {
                 ready!(Pin::new(&mut *socket).poll_ready(cx))?;
-                let Some(out) = self.taken.pop_front() else { break };
+                let Some(out) = self.taken.pop_front() else {
+                    break;
+                };
                 let frame = match out {
                     Out::Event { frame, stamp } => {
                         self.last = Some(stamp);

@@ -1,5 +1,13 @@
 //! A whole house in a temporary directory, and callers that speak to it over real sockets.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails fast")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails fast"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +18,8 @@ use futures_util::SinkExt as _;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use vaxel_core::{Clock, Locale, LogAlarms, SimClock, TenantId, UnixMs, UserId};
@@ -19,6 +29,7 @@ use vaxel_gateway::{
     DemoInfo, DemoOrganization, DemoPerson, Gateway, GatewayConfig, GatewayLimits, socket_options,
 };
 use vaxel_identity::{Identity, IdentityConfig, NewTenant, NewUser, Tenant};
+use vaxel_net::{AcceptLimits, TlsMaterial};
 use vaxel_ops::Metrics;
 use vaxel_runtime::{Runtime, RuntimeConfig};
 use vaxel_storage::{ErasureKey, Space, Storage, StorageConfig};
@@ -73,12 +84,18 @@ impl House {
             storage.clone(),
             Arc::clone(&keyring),
             Arc::clone(&shared),
-            IdentityConfig { password_cost: Cost::CHEAP, ..IdentityConfig::default() },
+            IdentityConfig {
+                password_cost: Cost::CHEAP,
+                ..IdentityConfig::default()
+            },
         )
         .await
         .unwrap();
         let runtime = Runtime::new(
-            RuntimeConfig { pool_slots: 4, ..RuntimeConfig::new(dir.path().join("cache")) },
+            RuntimeConfig {
+                pool_slots: 4,
+                ..RuntimeConfig::new(dir.path().join("cache"))
+            },
             storage.clone(),
             identity.clone(),
             keyring,
@@ -106,7 +123,12 @@ impl House {
             }],
         };
         let gateway = Gateway::new(
-            GatewayConfig { limits, demo: Some(demo), clock: shared, ..GatewayConfig::default() },
+            GatewayConfig {
+                limits,
+                demo: Some(demo),
+                clock: shared,
+                ..GatewayConfig::default()
+            },
             storage.clone(),
             identity.clone(),
             runtime,
@@ -115,10 +137,26 @@ impl House {
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (addr, admin) = (listener.local_addr().unwrap(), admin_listener.local_addr().unwrap());
+        let (addr, admin) = (
+            listener.local_addr().unwrap(),
+            admin_listener.local_addr().unwrap(),
+        );
         gateway.serve_http(listener);
         gateway.serve_admin(admin_listener);
-        Self { clock, storage, identity, gateway, acme, globex, anna, bertil, greta, addr, admin, dir }
+        Self {
+            clock,
+            storage,
+            identity,
+            gateway,
+            acme,
+            globex,
+            anna,
+            bertil,
+            greta,
+            addr,
+            admin,
+            dir,
+        }
     }
 
     pub fn origin(&self, host: &str) -> String {
@@ -134,8 +172,15 @@ impl House {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        ask_at(self.addr, &format!("{host}:{}", self.addr.port()), method, path, headers, body.into())
-            .await
+        ask_at(
+            self.addr,
+            &format!("{host}:{}", self.addr.port()),
+            method,
+            path,
+            headers,
+            body.into(),
+        )
+        .await
     }
 
     pub async fn get(&self, host: &str, path: &str) -> Answer {
@@ -156,18 +201,23 @@ impl House {
         extra: &[(&str, &str)],
     ) -> Answer {
         let bearer = format!("Bearer {token}");
-        let mut headers = vec![("content-type", "application/json"), ("authorization", &*bearer)];
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("authorization", &*bearer),
+        ];
         headers.extend_from_slice(extra);
         let path = format!("/api/v1/{method}");
-        self.ask(host, Method::POST, &path, &headers, params.to_string()).await
+        self.ask(host, Method::POST, &path, &headers, params.to_string())
+            .await
     }
 
     /// A call from our own page, with its cookies.
-    pub async fn from_page(&self, host: &str, method: &str, params: Value, cookie: &str) -> Answer {
-        self.from_origin(host, &self.origin(host), method, params, cookie).await
+    pub async fn page_asks(&self, host: &str, method: &str, params: Value, cookie: &str) -> Answer {
+        self.origin_asks(host, &self.origin(host), method, params, cookie)
+            .await
     }
 
-    pub async fn from_origin(
+    pub async fn origin_asks(
         &self,
         host: &str,
         origin: &str,
@@ -175,14 +225,22 @@ impl House {
         params: Value,
         cookie: &str,
     ) -> Answer {
-        let headers =
-            [("content-type", "application/json"), ("origin", origin), ("cookie", cookie)];
+        let headers = [
+            ("content-type", "application/json"),
+            ("origin", origin),
+            ("cookie", cookie),
+        ];
         let path = format!("/api/v1/{method}");
-        self.ask(host, Method::POST, &path, &headers, params.to_string()).await
+        self.ask(host, Method::POST, &path, &headers, params.to_string())
+            .await
     }
 
     pub async fn token(&self, tenant: TenantId, user: UserId) -> String {
-        self.identity.sign_in_as(tenant, user).await.unwrap().access_token
+        self.identity
+            .sign_in_as(tenant, user)
+            .await
+            .unwrap()
+            .access_token
     }
 
     pub async fn annas_token(&self) -> String {
@@ -194,7 +252,9 @@ impl House {
     }
 
     pub async fn socket(&self, host: &str) -> Socket {
-        self.try_socket(host, &[("sec-websocket-protocol", "vaxel.v1")]).await.unwrap()
+        self.try_socket(host, &[("sec-websocket-protocol", "vaxel.v1")])
+            .await
+            .unwrap()
     }
 
     pub async fn try_socket(
@@ -210,7 +270,9 @@ impl House {
         }
         let url = format!("ws://{authority}/api/v1/socket").parse().unwrap();
         let options = socket_options(4 << 20, false);
-        Ok(Socket(WebSocket::handshake_with_request(url, stream, options, request).await?))
+        Ok(Socket(
+            WebSocket::handshake_with_request(url, stream, options, request).await?,
+        ))
     }
 
     /// A socket of a signed-in user, and the cursor it is ready at.
@@ -225,6 +287,27 @@ impl House {
         (socket, cursor)
     }
 
+    /// Serves HTTPS as well; answers its address and how a client connects that trusts it.
+    pub async fn secure(&self) -> (SocketAddr, tokio_rustls::TlsConnector) {
+        let names = self.identity.host_names();
+        let clock: Arc<dyn Clock> = Arc::new(vaxel_core::SystemClock);
+        let tls = TlsMaterial::local_ca(&self.dir.path().join("tls"), &names, clock).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        self.gateway.serve_https(listener, tls.acceptor(AcceptLimits::default()).unwrap());
+        let ca = CertificateDer::from_pem_slice(tls.ca_pem().unwrap().as_bytes()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        (addr, tokio_rustls::TlsConnector::from(Arc::new(config)))
+    }
+
     /// Makes members of an audience.
     pub async fn join(&self, tenant: TenantId, audience: &str, users: &[UserId]) {
         let mut tx = self.storage.begin(tenant);
@@ -237,8 +320,14 @@ impl House {
     /// Publishes a stored event.
     pub async fn publish(&self, tenant: TenantId, audience: &str, data: Value) {
         let mut tx = self.storage.begin(tenant);
-        tx.publish(SPACE, audience, "test.happened", data.to_string().into_bytes(), ErasureKey::TENANT)
-            .unwrap();
+        tx.publish(
+            SPACE,
+            audience,
+            "test.happened",
+            data.to_string().into_bytes(),
+            ErasureKey::TENANT,
+        )
+        .unwrap();
         self.storage.commit(tx).await.unwrap();
     }
 }
@@ -247,7 +336,7 @@ async fn tenant(identity: &Identity, slug: &str) -> Arc<Tenant> {
     let new = NewTenant {
         slug: slug.to_owned(),
         name: format!("{slug} AB"),
-        hosts: vec![format!("{slug}.localhost")],
+        hosts: vec![format!("{slug}.localhost"), format!("{slug}.example")],
         locale: Locale::Sv,
     };
     identity.create_tenant(new).await.unwrap()
@@ -278,7 +367,9 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Checks that it is a problem of this status and word, and gives it.
@@ -291,7 +382,10 @@ impl Answer {
         for field in ["type", "title", "detail", "request_id"] {
             assert!(problem[field].is_string(), "{field} of {problem}");
         }
-        assert_eq!(self.header("x-request-id"), problem["request_id"].as_str().unwrap());
+        assert_eq!(
+            self.header("x-request-id"),
+            problem["request_id"].as_str().unwrap()
+        );
         problem
     }
 
@@ -311,8 +405,9 @@ pub async fn ask_at(
     body: Bytes,
 ) -> Answer {
     let stream = TcpStream::connect(addr).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path);
     if !host.is_empty() {
@@ -324,7 +419,11 @@ pub async fn ask_at(
     let request = request.body(Full::new(body)).unwrap();
     let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
 }
 
 pub struct Socket(pub WebSocket<TcpStream>);
@@ -361,7 +460,12 @@ impl Socket {
             if frame["topic"] == "test.happened" {
                 return frame;
             }
-            assert!(frame["topic"].as_str().is_some_and(|topic| topic.starts_with("presence.")), "{frame}");
+            assert!(
+                frame["topic"]
+                    .as_str()
+                    .is_some_and(|topic| topic.starts_with("presence.")),
+                "{frame}"
+            );
         }
     }
 
@@ -376,7 +480,8 @@ impl Socket {
     }
 
     pub async fn call(&mut self, id: u64, method: &str, params: Value) -> Value {
-        self.say(json!({"type": "call", "id": id, "method": method, "params": params})).await;
+        self.say(json!({"type": "call", "id": id, "method": method, "params": params}))
+            .await;
         self.next_word().await
     }
 }

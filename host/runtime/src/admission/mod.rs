@@ -157,16 +157,15 @@ mod tests {
         let (tenant, plugin) = (TenantGate::new(&limits()), PluginGate::new(&limits()));
         let host = Arc::new(Semaphore::new(1));
         let held = place(&tenant, &plugin, &host).await.unwrap();
-        let refused = tokio::join!(
-            place(&tenant, &plugin, &host),
-            place(&tenant, &plugin, &host),
-            async {
-                let refused = place(&tenant, &plugin, &host).await.err().unwrap();
-                drop(held);
-                refused
-            }
-        )
-        .2;
+        // Each gives its place back as soon as it has it, for the other waits for the same.
+        let passing = async || place(&tenant, &plugin, &host).await.map(drop);
+        let (first, second, refused) = tokio::join!(passing(), passing(), async {
+            let refused = place(&tenant, &plugin, &host).await.err().unwrap();
+            drop(held);
+            refused
+        });
+        first.unwrap();
+        second.unwrap();
         assert_eq!(refused.reason, Reason::LimitReached);
         assert!(refused.retry_after_ms.is_some());
     }
