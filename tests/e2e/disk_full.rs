@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use vaxel_tests::{HostOptions, TestHost, patiently};
+use vaxel_tests::{HostOptions, SMALL_LOG, TestHost, patiently};
 
 /// Enough for the server's own reserve of 512 MiB and its files.
 const SIZE_MIB: u64 = 1600;
@@ -100,7 +100,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     })
     .await;
     let anna = host.sign_in("acme", "anna").await;
-    let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+    let bertil = host.sign_in("acme", "bertil").await;
     let conversation = anna.direct_with(&bertil).await;
     anna.says("före").in_conversation(&conversation).await;
 
@@ -144,14 +144,14 @@ async fn the_reserve_refuses_writes_too() {
     let conversation = anna.direct_with(&bertil).await;
     anna.says("före").in_conversation(&conversation).await;
     host.stop();
-    let config = host.scratch("vaxel.toml");
-    std::fs::write(&config, "[storage]\nfree_bytes_min = 1000000000000000\n").unwrap();
+    let reserve = "free_bytes_min = 1000000000000000\n";
+    host.configures(&format!("{SMALL_LOG}{reserve}"));
     host.serve();
     let params = json!({"conversation": conversation, "text": "trångt", "local_id": "x"});
     let refused = anna.try_chat("messages.send", params).await.unwrap_err();
     assert!(matches!(refused.status(), 503 | 507), "{refused:?}");
     assert_eq!(bertil.history(&conversation).await.len(), 1, "reads go on");
-    std::fs::write(&config, "").unwrap();
+    host.configures(SMALL_LOG);
     host.restart();
     anna.says("efter").in_conversation(&conversation).await;
     all_is_well(&host, &anna, &conversation, 2).await;

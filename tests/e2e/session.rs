@@ -132,11 +132,11 @@ async fn the_previous_refresh_token_answers_for_ten_seconds_only() {
     let anna = host.sign_in("acme", "anna").await;
     let previous = anna.client.cookie(COOKIE).unwrap();
     anna.client.refresh().await.unwrap();
-    host.moves_clock(Duration::from_secs(5));
+    host.moves_clock(Duration::from_secs(5)).await;
     let late = host.client("acme");
     late.set_cookie(COOKIE, &previous);
     late.refresh().await.unwrap();
-    host.moves_clock(Duration::from_secs(6));
+    host.moves_clock(Duration::from_secs(6)).await;
     let later = host.client("acme");
     later.set_cookie(COOKIE, &previous);
     let refused = later.refresh().await.err().unwrap();
@@ -218,17 +218,17 @@ async fn a_deactivated_persons_socket_hears_nothing_more() {
 async fn an_idle_socket_whose_token_expired_is_told_so_and_a_renewed_one_hears_on() {
     let host = TestHost::start_with(HostOptions::with_own_clock()).await;
     let anna = host.sign_in("acme", "anna").await;
-    let idle = host.person("acme", "bertil", "Bertil Berg").await;
+    let idle = host.sign_in("acme", "bertil").await;
     let mut renewed = idle.client.socket(None).await.unwrap();
     let conversation = anna.direct_with(&idle).await;
-    host.moves_clock(Duration::from_secs(9 * 60));
+    host.moves_clock(Duration::from_secs(9 * 60)).await;
     let session = idle.second_device().await.client.refresh().await.unwrap();
     renewed
         .authenticate(&session.access_token, None)
         .await
         .unwrap();
     anna.client.refresh().await.unwrap();
-    host.moves_clock(Duration::from_secs(2 * 60));
+    host.moves_clock(Duration::from_secs(2 * 60)).await;
 
     anna.says("är du kvar?")
         .in_conversation(&conversation)

@@ -63,19 +63,22 @@ impl Vaxel {
 
     /// Runs a command that must succeed.
     pub fn expect(&self, args: &[&str], stdin: &str) -> Answer {
-        let answer = self.run(args, stdin);
-        assert!(
-            answer.ok,
-            "`vaxel {}` failed:\n{}{}",
-            args.join(" "),
-            answer.stdout,
-            answer.stderr
-        );
-        answer
+        self.run(args, stdin).must_be_well(args)
     }
 }
 
 impl Answer {
+    pub(crate) fn must_be_well(self, args: &[&str]) -> Self {
+        assert!(
+            self.ok,
+            "`vaxel {}` failed:\n{}{}",
+            args.join(" "),
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
     /// The answer of a command given `--json`.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("no JSON in: {}", self.stdout))

@@ -4,23 +4,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::binary::{Answer, Vaxel};
 use crate::process::{Ports, Running, find_file, tail};
-use crate::{Client, ClientError, Endpoint, Person, patiently};
+use crate::{Client, ClientError, Endpoint, Person, patiently, template};
 
 /// Everybody's password in tests; long enough for any rule.
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// What the `Date` of an answer may lag behind the clock; moves of the clock are longer than this.
+const CLOCK_STEP: Duration = Duration::from_secs(3);
+
 /// A drain finishes what it holds; with nothing held it is quick.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// Small log files: a server that is started for every test should not read 64 MiB of zeros each time.
+pub const SMALL_LOG: &str = "[storage]\nsegment_bytes = 4194304\n";
+
 /// What a test wants different.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub struct HostOptions {
     /// Lines of the configuration file.
     pub config: String,
@@ -28,6 +33,16 @@ pub struct HostOptions {
     pub data: Option<PathBuf>,
     /// Whether the test moves the server's clock, see [`TestHost::moves_clock`].
     pub own_clock: bool,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        Self {
+            config: SMALL_LOG.to_owned(),
+            data: None,
+            own_clock: false,
+        }
+    }
 }
 
 impl HostOptions {
@@ -58,33 +73,15 @@ struct Shared {
 }
 
 impl TestHost {
-    /// A server with the tenant `acme`, its admin `anna`, and nobody else.
+    /// A server with the tenant `acme`, its admin `anna`, `bertil`, and nobody else; chat is switched on.
     pub async fn start() -> Self {
         Self::start_with(HostOptions::default()).await
     }
 
     pub async fn start_with(options: HostOptions) -> Self {
         let host = Self::prepare(options);
-        host.command_with(
-            &[
-                "init",
-                "--tenant",
-                "acme",
-                "--name",
-                "Acme AB",
-                "--host",
-                "acme.localhost",
-                "--admin",
-                "anna",
-                "--password-stdin",
-                "--json",
-            ],
-            PASSWORD,
-        );
+        template::copy_to(&host.shared.vaxel, &host.shared.data);
         host.serve();
-        let anna = host.client("acme");
-        anna.login("anna", PASSWORD).await.expect("anna signs in");
-        host.switch_chat_on(&anna).await;
         host
     }
 
@@ -98,10 +95,8 @@ impl TestHost {
             .data
             .clone()
             .unwrap_or_else(|| folder.path().join("data"));
-        if !options.config.is_empty() {
-            std::fs::write(folder.path().join("vaxel.toml"), &options.config)
-                .expect("writing the configuration");
-        }
+        std::fs::write(folder.path().join("vaxel.toml"), &options.config)
+            .expect("writing the configuration");
         Self {
             shared: Arc::new(Shared {
                 vaxel: Vaxel::find(),
@@ -120,7 +115,7 @@ impl TestHost {
     pub async fn with_two_users() -> (Self, Person, Person) {
         let host = Self::start().await;
         let anna = host.sign_in("acme", "anna").await;
-        let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+        let bertil = host.sign_in("acme", "bertil").await;
         (host, anna, bertil)
     }
 
@@ -165,7 +160,6 @@ impl TestHost {
             }
         })
         .await;
-        self.switch_chat_on(&client).await;
         self.sign_in(slug, admin).await
     }
 
@@ -175,17 +169,16 @@ impl TestHost {
     }
 
     pub fn command_with(&self, args: &[&str], stdin: &str) -> Answer {
-        let data = self.shared.data.to_string_lossy().into_owned();
-        let mut all = args.to_vec();
-        all.extend(["--data", &data]);
-        self.shared.vaxel.expect(&all, stdin)
+        let answer = self.try_command(args, stdin);
+        answer.must_be_well(args)
     }
 
     /// Runs a command over this server's data; it may fail.
     pub fn try_command(&self, args: &[&str], stdin: &str) -> Answer {
         let data = self.shared.data.to_string_lossy().into_owned();
+        let config = self.config_path().to_string_lossy().into_owned();
         let mut all = args.to_vec();
-        all.extend(["--data", &data]);
+        all.extend(["--data", &data, "--config", &config]);
         self.shared.vaxel.run(&all, stdin)
     }
 
@@ -203,11 +196,9 @@ impl TestHost {
             .arg(data)
             .args(["--https-port", &ports.https.to_string()])
             .args(["--admin-port", &ports.admin.to_string()])
+            .arg("--config")
+            .arg(self.config_path())
             .envs(self.clock_environment());
-        let config = self.shared.folder.path().join("vaxel.toml");
-        if config.is_file() {
-            command.arg("--config").arg(config);
-        }
         let running = Running::start(command, &self.log_path());
         *self.ports() = running.ports;
         let took = running.took;
@@ -307,24 +298,55 @@ impl TestHost {
         tail(&self.log_path())
     }
 
+    /// Replaces the configuration; the next start or command reads it.
+    pub fn configures(&self, config: &str) {
+        std::fs::write(self.config_path(), config).expect("writing the configuration");
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.shared.folder.path().join("vaxel.toml")
+    }
+
     fn log_path(&self) -> PathBuf {
         self.shared.folder.path().join("server.log")
     }
 
     /// Puts the server's wall clock ahead; its timers and everybody else's clock stay as they are.
-    pub fn moves_clock(&self, by: Duration) {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the test's clock is the machine's"
+    )]
+    pub async fn moves_clock(&self, by: Duration) {
         assert!(
             self.shared.options.own_clock,
             "this server has no clock of its own"
         );
-        let mut ahead = self
-            .shared
-            .clock_ahead
-            .lock()
-            .expect("no test panicked with it");
-        *ahead += by;
-        std::fs::write(self.clock_path(), format!("+{}", ahead.as_secs()))
-            .expect("the clock's file");
+        let ahead = {
+            let mut ahead = self
+                .shared
+                .clock_ahead
+                .lock()
+                .expect("no test panicked with it");
+            *ahead += by;
+            *ahead
+        };
+        let unfinished = self.scratch("clock.new");
+        std::fs::write(&unfinished, format!("+{}", ahead.as_secs())).expect("the clock's file");
+        std::fs::rename(unfinished, self.clock_path()).expect("the clock's file");
+        let admin = self.admin_client();
+        patiently("the server's clock to move", async {
+            loop {
+                let answer = admin.get("/health/live").await.expect("the server's health");
+                let date = answer.headers()["date"].to_str().expect("a date");
+                let told = httpdate::parse_http_date(date).expect("a date");
+                // The header counts whole seconds and is made anew once a second.
+                if told + CLOCK_STEP >= SystemTime::now() + ahead {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
     }
 
     fn clock_path(&self) -> PathBuf {
@@ -346,27 +368,10 @@ impl TestHost {
                 "FAKETIME_TIMESTAMP_FILE",
                 self.clock_path().to_string_lossy().into_owned(),
             ),
-            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            // The file is read once a second: reading it at every look at the clock would be all the server does.
+            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]
-    }
-
-    async fn switch_chat_on(&self, admin: &Client) {
-        let plugins = admin
-            .call("plugins/list", json!({}))
-            .await
-            .expect("an admin lists plugins");
-        let on = plugins["items"]
-            .as_array()
-            .expect("plugins")
-            .iter()
-            .any(|plugin| plugin["id"] == "chat" && plugin["enabled"] == true);
-        if !on {
-            admin
-                .call("plugins/enable", json!({"plugin": "chat"}))
-                .await
-                .expect("an admin switches chat on");
-        }
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {

@@ -13,10 +13,11 @@ mod host;
 mod person;
 mod process;
 pub mod scan;
+mod template;
 pub mod tokens;
 
 pub use binary::{Answer, Vaxel};
-pub use host::{HostOptions, PASSWORD, TestHost};
+pub use host::{HostOptions, PASSWORD, SMALL_LOG, TestHost};
 pub use person::{Person, patiently};
 pub use vaxel_client::{
     Client, ClientError, Endpoint, Event, Problem, RequestOptions, ServerFrame, Session, Socket,

@@ -5,16 +5,16 @@ import { createRequire } from "node:module";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-/** The page's CSP forbids added scripts; evaluating one through the debugger is not adding it. */
-export async function violations(page) {
+/** By default WCAG 2.2 AA and good practice, or the named rules alone. */
+export async function violations(page, { rules } = {}) {
+  // The page's policy forbids added scripts; evaluating one through the debugger is not adding it.
   await page.evaluate(AXE);
-  const result = await page.evaluate(
-    (values) => window.axe.run(document, { runOnly: { type: "tag", values } }),
-    RULES,
-  );
+  const runOnly = rules ? { type: "rule", values: rules } : { type: "tag", values: TAGS };
+  const enabled = Object.fromEntries((rules ?? ["target-size"]).map((rule) => [rule, { enabled: true }]));
+  const result = await page.evaluate((options) => window.axe.run(document, options), { runOnly, rules: enabled });
   return result.violations.flatMap((violation) =>
-    violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")} (${violation.help})`),
+    violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")} (${violation.help}; ${node.any[0]?.message ?? ""})`),
   );
 }

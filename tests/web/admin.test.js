@@ -99,6 +99,7 @@ test("who is switched off is out at once, and comes back", async () => {
 
 test("a plugin that is switched off is gone for everybody, and returns with everything in it", async () => {
   await bertil.goto(acme);
+  await bertil.getByTestId("conversation").first().waitFor();
   const before = await bertil.getByTestId("conversation").count();
   assert.ok(before > 0);
   await anna.goto(new URL("/plugins", acme).href);

@@ -100,8 +100,9 @@ test("an edited message changes in both windows and says so", async () => {
   await act(anna, "Vi ses kl 10", "edit");
   await composer(anna).fill("Vi ses kl 11");
   await composer(anna).press("Enter");
-  await delivered(bertil, "Vi ses kl 11").filter({ hasText: "redigerad" }).waitFor();
-  await delivered(anna, "Vi ses kl 11").filter({ hasText: "redigerad" }).waitFor();
+  for (const page of [bertil, anna]) {
+    await page.getByTestId("message").filter({ hasText: "Vi ses kl 11" }).filter({ hasText: "ändrat" }).waitFor();
+  }
   assert.equal(await messages(bertil, "Vi ses kl 10").count(), 0);
 });
 

@@ -66,7 +66,8 @@ impl Server {
             std::fs::remove_dir_all(data).context("clearing the data folder")?;
         }
         let log = data.with_extension("log");
-        let config = data.with_extension("toml");
+        // Not `NAME.toml`: a suite may take that for its own configuration.
+        let config = data.with_extension("config.toml");
         std::fs::write(&config, UNLIMITED).context("writing the configuration")?;
         let stderr = std::fs::File::create(&log).context("making the server's log")?;
         let mut server = Command::new(binary);

@@ -24,6 +24,9 @@ pub enum Reason {
     /// The input is not of the form it must have.
     #[error("malformed")]
     Invalid,
+    /// The input is well-formed and cannot be done as things stand.
+    #[error("not possible as things stand")]
+    Refused,
     /// Somebody else changed the same thing; asking again may work.
     #[error("changed by someone else")]
     Conflict,
@@ -50,6 +53,7 @@ impl Reason {
             Self::Unauthenticated => "unauthenticated",
             Self::StepUpRequired => "step_up_required",
             Self::Invalid => "invalid",
+            Self::Refused => "refused",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::LimitReached => "limit",

@@ -21,16 +21,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::runtime::Builder;
 use vaxel_core::{
-    Actor, Clock, LogAlarms, Locale, OpCx, PluginId, Problem, RequestId, SystemClock, TenantId,
+    Actor, Clock, Locale, LogAlarms, OpCx, PluginId, Problem, RequestId, SystemClock, TenantId,
     UserId,
 };
 use vaxel_crypto::{ErasureKey, Keyring, MasterKey};
-use vaxel_runtime::{
-    Caller, Directory, PackageFiles, Person, PluginCall, Runtime, RuntimeConfig,
-};
+use vaxel_runtime::{Caller, Directory, PackageFiles, Person, PluginCall, Runtime, RuntimeConfig};
 use vaxel_storage::{Order, Space, Storage, StorageConfig};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
 
 mod bindings {
     //! The floor's own view of `wit/`.
@@ -52,11 +52,16 @@ const COMMITS: usize = 300;
 const TENANTS: u128 = 4;
 const CALLERS: u128 = 16;
 const LOAD: Duration = Duration::from_secs(3);
-const VALUE: &str = "A message of about a hundred bytes, as people write them when they agree on lunch.";
+const VALUE: &str =
+    "A message of about a hundred bytes, as people write them when they agree on lunch.";
 
 fn main() {
     let package = package();
-    let main = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let main = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let floor = main.block_on(floor(&package.component));
     report("floor_instantiate_call", &floor);
     let dir = tempfile::tempdir().unwrap();
@@ -67,7 +72,10 @@ fn main() {
     main.block_on(house.install(&one, &package));
     let call = main.block_on(sequential(&one, "three_reads", SAMPLES));
     report("call_three_reads", &call);
-    println!("call_over_floor_p50 {:.2} ratio", median(&call) / median(&floor));
+    println!(
+        "call_over_floor_p50 {:.2} ratio",
+        median(&call) / median(&floor)
+    );
     let committed = main.block_on(sequential(&one, "read_write_scan", COMMITS));
     report("call_with_durable_commit", &committed);
     let with_one = main.block_on(load(&one));
@@ -108,12 +116,21 @@ impl bindings::vaxel::storage::storage::Host for Rows {
         _order: GuestOrder,
     ) -> wasmtime::Result<Result<Page, Error>> {
         let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
-        let rows = self.0.range(from).take_while(|(key, _)| key.starts_with(&prefix));
+        let rows = self
+            .0
+            .range(from)
+            .take_while(|(key, _)| key.starts_with(&prefix));
         let entries = rows
             .take(limit as usize)
-            .map(|(key, value)| Entry { key: key.clone(), value: value.clone() })
+            .map(|(key, value)| Entry {
+                key: key.clone(),
+                value: value.clone(),
+            })
             .collect();
-        Ok(Ok(Page { entries, next: None }))
+        Ok(Ok(Page {
+            entries,
+            next: None,
+        }))
     }
 
     fn get_many(
@@ -153,7 +170,8 @@ impl bindings::vaxel::storage::storage::Host for Rows {
 async fn floor(wasm: &[u8]) -> Vec<f64> {
     let mut pool = PoolingAllocationConfig::default();
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(1 << 20);
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(1 << 20);
     }
     pool.total_component_instances(16)
         .total_core_instances(64)
@@ -184,7 +202,10 @@ async fn floor(wasm: &[u8]) -> Vec<f64> {
         let mut store = Store::new(&engine, Rows(std::mem::take(&mut rows)));
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = pre.instantiate_async(&mut store).await.unwrap();
-        let reply = instance.vaxel_rpc_rpc().call_handle(&mut store, "three_reads", &params).await;
+        let reply = instance
+            .vaxel_rpc_rpc()
+            .call_handle(&mut store, "three_reads", &params)
+            .await;
         assert_eq!(reply.unwrap().unwrap(), br#"{"value":12}"#);
         rows = store.into_data().0;
         if n >= WARM_UP {
@@ -196,7 +217,10 @@ async fn floor(wasm: &[u8]) -> Vec<f64> {
 
 /// An empty task on another runtime: what any work on other threads costs.
 async fn handover() -> Vec<f64> {
-    let other = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let other = Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
     let mut samples = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let began = Instant::now();
@@ -243,11 +267,16 @@ impl House {
         for tenant in 1..=TENANTS {
             let mut tx = storage.begin(TenantId::from_u128(tenant));
             for (key, value) in rows() {
-                tx.put(Space::plugin(&faulty()), &key, value, ErasureKey::TENANT).unwrap();
+                tx.put(Space::plugin(&faulty()), &key, value, ErasureKey::TENANT)
+                    .unwrap();
             }
             seeding.block_on(storage.commit(tx)).unwrap();
         }
-        Self { storage, keyring, cache_dir: dir.join("cache") }
+        Self {
+            storage,
+            keyring,
+            cache_dir: dir.join("cache"),
+        }
     }
 
     fn runtime(&self, workers: usize) -> Runtime {
@@ -283,7 +312,9 @@ impl House {
             let mut tx = self.storage.begin(TenantId::from_u128(1));
             tx.get(space, b"three/value").unwrap().unwrap();
             tx.get(space, b"three/value").unwrap().unwrap();
-            let page = tx.scan(space, b"three/row/", None, 10, Order::Ascending).unwrap();
+            let page = tx
+                .scan(space, b"three/row/", None, 10, Order::Ascending)
+                .unwrap();
             assert_eq!(page.entries.len(), 10);
             drop(tx);
             samples.push(micros(began.elapsed()));
@@ -315,7 +346,10 @@ async fn load(runtime: &Runtime) -> f64 {
             let (runtime, done) = (runtime.clone(), Arc::clone(&done));
             tokio::spawn(async move {
                 while Instant::now() < until {
-                    runtime.call(call(1 + n % TENANTS, n, "three_reads")).await.unwrap();
+                    runtime
+                        .call(call(1 + n % TENANTS, n, "three_reads"))
+                        .await
+                        .unwrap();
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -338,7 +372,11 @@ fn call(tenant: u128, user: u128, method: &str) -> PluginCall {
             request: RequestId::new(now),
             locale: Locale::En,
         },
-        caller: Caller { user: Some(user), assurance: "password".to_owned(), ..Caller::default() },
+        caller: Caller {
+            user: Some(user),
+            assurance: "password".to_owned(),
+            ..Caller::default()
+        },
         plugin: faulty(),
         method: method.to_owned(),
         params: json!({ "text": "value" }).to_string().into_bytes().into(),

@@ -91,7 +91,8 @@ pub(crate) fn refusal(code: &str, message: &str, retry_after_ms: Option<u32>) ->
         "forbidden" => Reason::Forbidden,
         "unauthenticated" => Reason::Unauthenticated,
         "step_up_required" => Reason::StepUpRequired,
-        "invalid" => Reason::Invalid,
+        // The form was checked against the schema before; what a plugin refuses is a rule of its own.
+        "invalid" => Reason::Refused,
         "conflict" => Reason::Conflict,
         "limit" => Reason::LimitReached,
         "too_large" => Reason::TooLarge,
@@ -101,7 +102,7 @@ pub(crate) fn refusal(code: &str, message: &str, retry_after_ms: Option<u32>) ->
             return Reason::Internal.into();
         }
         _ => {
-            let problem = Problem::new(Reason::Invalid, shortened(message));
+            let problem = Problem::new(Reason::Refused, shortened(message));
             let problem = if is_code(code) {
                 problem.with_code(code.to_owned())
             } else {

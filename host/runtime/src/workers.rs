@@ -1,8 +1,5 @@
 //! The threads of plugins: workers that run nothing else, and the tick that reminds a running guest to give way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -23,8 +20,6 @@ const GLOBAL_QUEUE_INTERVAL: u32 = 4;
 pub(crate) struct Workers {
     // Taken at the end: a tokio runtime must not be dropped where async code runs.
     runtime: Option<Runtime>,
-    is_over: Arc<AtomicBool>,
-    ticker: Option<JoinHandle<()>>,
 }
 
 impl Workers {
@@ -41,26 +36,20 @@ impl Workers {
             .enable_time()
             .build()
             .map_err(failed)?;
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ticker = {
-            let (is_over, engine) = (Arc::clone(&is_over), engine.weak());
-            std::thread::Builder::new()
-                .name("vaxel-tick".to_owned())
-                .spawn(move || {
-                    while !is_over.load(Ordering::Relaxed) {
-                        std::thread::sleep(TICK);
-                        let Some(engine) = engine.upgrade() else {
-                            return;
-                        };
-                        engine.increment_epoch();
-                    }
-                })
-                .map_err(failed)?
-        };
+        let engine = engine.weak();
+        // Ends with the engine, which guests that still run keep: without a tick they would never end.
+        std::thread::Builder::new()
+            .name("vaxel-tick".to_owned())
+            .spawn(move || {
+                while let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            })
+            .map_err(failed)?;
         Ok(Self {
             runtime: Some(runtime),
-            is_over,
-            ticker: Some(ticker),
         })
     }
 
@@ -74,11 +63,6 @@ impl Drop for Workers {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
-        }
-        self.is_over.store(true, Ordering::Relaxed);
-        if let Some(ticker) = self.ticker.take() {
-            // It ends within a tick; one that panicked has said so.
-            let _ = ticker.join();
         }
     }
 }

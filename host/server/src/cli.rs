@@ -264,14 +264,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
                 hosts,
                 locale: tenant.locale,
             };
-            perform(&place, add, json).await?;
             let person = NewPerson {
                 login: admin.clone(),
                 display_name: admin_name.unwrap_or(admin),
                 admin: true,
                 password,
             };
-            perform(&place, Operation::UserAdd { tenant: tenant.slug, person }, json).await
+            let first = Operation::UserAdd { tenant: tenant.slug, person };
+            perform_here(&place, vec![add, first], json).await
         }
         Command::Tenant(command) => {
             let (place, operation) = match command {
@@ -334,20 +334,33 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
 
 /// Asks the running server, or does it here when none runs.
 async fn perform(place: &Place, operation: Operation, json: bool) -> anyhow::Result<()> {
-    let progress = output::Progress::for_operation(json);
-    let answer = match admin::connect(&place.data).await? {
-        Some(server) => server.ask(&operation, &progress).await?,
-        None => {
-            let config = Config::read(place.config.as_deref())?;
-            let house = House::open(&place.data, &config).await?;
-            let answer = operation.perform(&house, &progress).await;
-            house.close().await;
-            answer?
-        }
+    let Some(server) = admin::connect(&place.data).await? else {
+        return perform_here(place, vec![operation], json).await;
     };
+    let progress = output::Progress::for_operation(json);
+    let answer = server.ask(&operation, &progress).await?;
     progress.finish();
     output::answer(&answer, json);
     Ok(())
+}
+
+/// Does one thing after the other in this process; opening the data takes longer than doing them.
+async fn perform_here(place: &Place, operations: Vec<Operation>, json: bool) -> anyhow::Result<()> {
+    let config = Config::read(place.config.as_deref())?;
+    let house = House::open(&place.data, &config).await?;
+    let mut done = Ok(());
+    for operation in operations {
+        let progress = output::Progress::for_operation(json);
+        done = operation.perform(&house, &progress).await.map(|answer| {
+            progress.finish();
+            output::answer(&answer, json);
+        });
+        if done.is_err() {
+            break;
+        }
+    }
+    house.close().await;
+    done
 }
 
 async fn init(place: &Place, json: bool) -> anyhow::Result<()> {

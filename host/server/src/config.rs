@@ -75,11 +75,14 @@ pub(crate) struct StorageLimits {
     pub(crate) quota_bytes_per_tenant: u64,
     /// Below this much free space writes are refused.
     pub(crate) free_bytes_min: u64,
+    /// The length of one file of the log, between 1 MiB and 1 GiB. It is set aside whole and the newest one is read
+    /// whole at every start: small ones suit small machines, large ones busy servers.
+    pub(crate) segment_bytes: u64,
 }
 
 impl Default for StorageLimits {
     fn default() -> Self {
-        Self { quota_bytes_per_tenant: 50 << 30, free_bytes_min: 512 << 20 }
+        Self { quota_bytes_per_tenant: 50 << 30, free_bytes_min: 512 << 20, segment_bytes: 64 << 20 }
     }
 }
 

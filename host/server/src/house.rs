@@ -49,6 +49,7 @@ impl House {
             StorageConfig {
                 quota_bytes_per_tenant: config.storage.quota_bytes_per_tenant,
                 free_bytes_min: config.storage.free_bytes_min,
+                segment_bytes: config.storage.segment_bytes,
                 ..StorageConfig::new(store_dir(data))
             },
             Arc::clone(&keyring),

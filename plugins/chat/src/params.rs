@@ -116,9 +116,10 @@ pub(crate) struct Send {
     pub(crate) mentions: Vec<UserId>,
     /// Not supported yet: an empty list.
     #[serde(default)]
-    #[schemars(length(max = 20))]
+    #[schemars(length(max = 0))]
     pub(crate) attachments: Vec<String>,
     /// Not supported yet: null.
+    #[schemars(with = "()")]
     pub(crate) card: Option<serde_json::Value>,
 }
 

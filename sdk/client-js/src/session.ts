@@ -89,11 +89,12 @@ export class Session {
   }
 
   async logout(): Promise<void> {
+    // Told first, the other tabs do not ask a server that has just ended their session whether it lives.
+    this.#channel?.postMessage({ type: 'signed_out' } satisfies TabMessage);
     try {
       await this.#http.post('session/logout', {}, { token: this.#token?.value, attempts: 1 });
     } finally {
       this.#end();
-      this.#channel?.postMessage({ type: 'signed_out' } satisfies TabMessage);
     }
   }
 

@@ -22,7 +22,7 @@ const TEXT: &str = "Mötet är flyttat till torsdag klockan tio, vi ses i det st
 pub(crate) async fn run(data: PathBuf) {
     let host = server(&data).await;
     let anna = host.sign_in("acme", "anna").await;
-    let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+    let bertil = host.sign_in("acme", "bertil").await;
     let conversation = anna.direct_with(&bertil).await;
     let client = host.plain_client("acme");
     client.set_token(anna.client.token());

@@ -28,7 +28,7 @@ const TEXT: &str = "Lunch på torget om en kvart? Det finns soppa, och solen är
 pub(crate) async fn run(data: PathBuf) {
     let host = server(&data).await;
     let anna = host.sign_in("acme", "anna").await;
-    let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+    let bertil = host.sign_in("acme", "bertil").await;
     let conversation = anna.direct_with(&bertil).await;
     for sockets in [200, 1000] {
         measure(&host, &anna, &bertil, &conversation, sockets).await;

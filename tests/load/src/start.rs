@@ -15,7 +15,7 @@ pub(crate) async fn run(data: PathBuf) {
     let host = server(&data).await;
     tell("start.empty", host.restart().as_secs_f64() * 1000.0, "ms");
     let anna = host.sign_in("acme", "anna").await;
-    let bertil = host.person("acme", "bertil", "Bertil Berg").await;
+    let bertil = host.sign_in("acme", "bertil").await;
     let conversation = anna.direct_with(&bertil).await;
     let client = host.plain_client("acme");
     client.set_token(anna.client.token());

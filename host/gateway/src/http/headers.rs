@@ -6,7 +6,7 @@ use super::edge::Edge;
 
 /// What pages of ours may ask of the device: calls need camera, microphone and screen, nothing else is used.
 const PERMISSIONS_POLICY: &str = "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), \
-     fullscreen=(self), clipboard-write=(self), accelerometer=(), bluetooth=(), browsing-topics=(), geolocation=(), \
+     fullscreen=(self), clipboard-write=(self), accelerometer=(), browsing-topics=(), geolocation=(), \
      gyroscope=(), hid=(), magnetometer=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=()";
 
 /// Two years, as browsers' preload lists ask for.

@@ -63,6 +63,7 @@ pub(crate) fn status_of(problem: &Problem) -> StatusCode {
         Reason::Forbidden | Reason::StepUpRequired => StatusCode::FORBIDDEN,
         Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
         Reason::Invalid => StatusCode::BAD_REQUEST,
+        Reason::Refused => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::Conflict => StatusCode::CONFLICT,
         Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::LimitReached => StatusCode::TOO_MANY_REQUESTS,
@@ -86,7 +87,7 @@ fn title_of(status: StatusCode) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Only JSON is understood",
         StatusCode::MISDIRECTED_REQUEST => "Nobody lives here",
         StatusCode::UPGRADE_REQUIRED => "WebSocket only",
-        StatusCode::UNPROCESSABLE_ENTITY => "Not the same request",
+        StatusCode::UNPROCESSABLE_ENTITY => "Not possible as things stand",
         StatusCode::BAD_GATEWAY => "Fault in a plugin",
         _ => "Internal fault",
     }

@@ -26,7 +26,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 struct ListAudit {
     /// Where the last page ended.
     #[serde(default)]
-    #[schemars(length(max = 200))]
+    #[schemars(regex(pattern = "^a1-[0-9a-f]{20}$"))]
     cursor: Option<String>,
     #[serde(default)]
     #[schemars(range(min = 1, max = PAGE_MAX))]

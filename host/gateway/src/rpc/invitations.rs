@@ -48,9 +48,9 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Invite {
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9._@+-]+$"))]
     login: String,
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = schema::NAME_PATTERN))]
     display_name: String,
     #[serde(default)]
     admin: bool,

@@ -4,6 +4,7 @@ use serde_json::Value;
 use vaxel_core::{Problem, Reason};
 
 use super::idempotency;
+use super::numbers;
 use super::plugin;
 use super::registry::{Access, Answer, HostMethod, Invocation};
 use super::schema;
@@ -33,9 +34,10 @@ pub(crate) async fn invoke(
     gateway: &Gateway,
     invocation: Invocation,
     name: &str,
-    params: Value,
+    mut params: Value,
     idempotency_key: Option<String>,
 ) -> Result<Answer, Problem> {
+    numbers::make_whole(&mut params);
     if let Some(key) = &idempotency_key {
         check_idempotency_key(key)?;
     }

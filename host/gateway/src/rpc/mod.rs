@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod idempotency;
 pub(crate) mod invitations;
 pub(crate) mod invoke;
+pub(crate) mod numbers;
 pub(crate) mod openapi;
 pub(crate) mod plugin;
 pub(crate) mod plugins;

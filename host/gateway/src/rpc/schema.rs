@@ -9,6 +9,13 @@ use vaxel_core::{Problem, Reason};
 /// A compiled regular expression in a plugin's schema takes at most this.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
+/// A name that others read, as identity takes it: something visible, no control characters, none that reorder text.
+pub(crate) const NAME_PATTERN: &str = concat!(
+    r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*",
+    r"[^\s\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+    r"[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
+);
+
 /// The schema of a type that callers send.
 pub(crate) fn of_params<T: JsonSchema>() -> Value {
     of::<T>(SchemaSettings::draft2020_12())

@@ -147,7 +147,7 @@ struct UserList {
 #[serde(deny_unknown_fields)]
 struct UpdateMe {
     #[serde(default)]
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = schema::NAME_PATTERN))]
     display_name: Option<String>,
     #[serde(default)]
     #[schemars(schema_with = "schema::optional_locale")]

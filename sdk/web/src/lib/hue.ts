@@ -9,8 +9,9 @@ export function hueOf(id: string): number {
   return HUES[(hash >>> 0) % HUES.length] ?? 208;
 }
 
+/** Of the first and the last word; a double name counts as one. */
 export function initials(name: string): string {
-  const words = name.trim().split(/[\s-]+/u).filter((word) => /^\p{L}|\p{N}/u.test(word));
+  const words = name.trim().split(/\s+/u).filter((word) => /^\p{L}|\p{N}/u.test(word));
   const first = words[0] ?? '';
   const last = words.length > 1 ? (words.at(-1) ?? '') : '';
   return ([...first][0] ?? '').concat([...last][0] ?? '').toUpperCase();
