@@ -61,9 +61,6 @@ async fn follow(bertil: Arc<Person>, run: Arc<Run>) {
     while !run.followed.load(Ordering::Relaxed) {
         let mut socket = match bertil.client.socket(cursor.as_deref()).await {
             Ok(socket) => socket,
-            Err(ClientError::Problem(problem)) if problem.code.contains("cursor") => {
-                panic!("a killed server is no restored one: {problem:?}")
-            }
             Err(error) => {
                 if error.status() == 401 {
                     let _ = bertil.client.refresh().await;
@@ -74,7 +71,14 @@ async fn follow(bertil: Arc<Person>, run: Arc<Run>) {
         };
         while let Ok(next) = tokio::time::timeout(Duration::from_secs(1), socket.next_event()).await
         {
-            let Ok(event) = next else { break };
+            let event = match next {
+                Ok(event) => event,
+                Err(error) => {
+                    let is_lapse = error.code() == "cursor_expired";
+                    assert!(!is_lapse, "a killed server is no restored one: {error:?}");
+                    break;
+                }
+            };
             if event.topic == "chat.message.created" {
                 let text = event.data["message"]["text"].as_str().unwrap().to_owned();
                 run.heard.lock().unwrap().push(text);
@@ -215,12 +219,11 @@ async fn a_state_that_is_gone_is_rebuilt_from_the_log() {
     }
     let before = anna.history(&conversation).await;
     host.stop();
-    let state = find_folder(&host.data().join("store"), "state").expect("the state's folder");
-    std::fs::remove_dir_all(state).unwrap();
+    std::fs::remove_dir_all(host.data().join("store/state")).unwrap();
     host.serve();
     assert_eq!(anna.history(&conversation).await, before);
     assert!(
-        host.log().to_lowercase().contains("rebuil"),
+        host.log().contains("storage.rebuilt"),
         "an alarm says so:\n{}",
         host.log_tail()
     );
@@ -247,7 +250,8 @@ fn texts(history: &[Value]) -> Vec<String> {
 fn chain_is_whole(host: &TestHost) {
     let doctor = host.command(&["doctor", "--json"]);
     let said = doctor.json();
-    assert!(!said.to_string().contains("\"broken\""), "{said}");
+    assert_eq!(said["chain"]["ok"], true, "{said}");
+    assert!(said["chain"]["records"].as_u64() > Some(0), "{said}");
     println!("doctor: {said}");
 }
 
@@ -277,13 +281,9 @@ async fn restored_elsewhere_is_the_same(
     assert_eq!(there.history(conversation).await, history);
 
     let cursor = bertil.cursor().await.unwrap();
-    let refused = there.client.socket(Some(&cursor)).await;
-    match refused {
-        Err(ClientError::Problem(problem)) => assert_eq!(problem.code, "cursor_expired"),
-        Err(ClientError::Bye(code)) => assert_eq!(code, "cursor_expired"),
-        Ok(_) => panic!("a cursor of before the restore was taken"),
-        Err(error) => panic!("{error:?}"),
-    }
+    let mut socket = there.client.socket(Some(&cursor)).await.unwrap();
+    let told = patiently("a word about the old cursor", socket.next_event()).await;
+    assert_eq!(told.unwrap_err().code(), "cursor_expired");
     block(|| copy.stop());
 }
 
@@ -294,18 +294,4 @@ fn block<T>(work: impl FnOnce() -> T) -> T {
         tokio::runtime::RuntimeFlavor::MultiThread => block_in_place(work),
         _ => work(),
     }
-}
-
-fn find_folder(folder: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
-    for entry in std::fs::read_dir(folder).ok()?.flatten() {
-        if entry.path().is_dir() {
-            if entry.file_name().to_string_lossy().contains(name) {
-                return Some(entry.path());
-            }
-            if let Some(found) = find_folder(&entry.path(), name) {
-                return Some(found);
-            }
-        }
-    }
-    None
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use vaxel_tests::scan::{files, occurrences};
-use vaxel_tests::{PASSWORD, TestHost};
+use vaxel_tests::{HostOptions, PASSWORD, TestHost};
 
 /// Words that occur nowhere but in what this test stores.
 const TEXT: &str = "kvicksilverfjärilen flyger vid midnatt";
@@ -144,9 +144,9 @@ async fn a_master_key_that_others_can_read_is_refused() {
 #[tokio::test]
 async fn another_master_key_opens_nothing() {
     let host = TestHost::start().await;
-    let other = TestHost::start().await;
+    let other = TestHost::prepare(HostOptions::default());
+    other.command_with(&["init", "--password-stdin"], PASSWORD);
     host.stop();
-    other.stop();
     std::fs::copy(
         other.data().join("master.key"),
         host.data().join("master.key"),

@@ -164,7 +164,12 @@ async fn a_token_of_another_tenant_is_forbidden_here_and_noted() {
         .call("audit/list", json!({"limit": 50}))
         .await
         .unwrap();
-    assert!(audit.to_string().contains("tenant"), "{audit}");
+    let noted = audit["items"].as_array().unwrap().iter().any(|entry| {
+        entry["action"] == "token.foreign"
+            && entry["outcome"] == "refused"
+            && entry["actor"] == greta.id.as_str()
+    });
+    assert!(noted, "{audit}");
 }
 
 #[tokio::test]

@@ -70,6 +70,8 @@ struct Shared {
     ports: Mutex<Ports>,
     certificate: OnceLock<String>,
     clock_ahead: Mutex<Duration>,
+    /// All that were handed out: when the server ends, their idle connections have ended too.
+    clients: Mutex<Vec<Client>>,
 }
 
 impl TestHost {
@@ -107,6 +109,7 @@ impl TestHost {
                 ports: Mutex::new(Ports::default()),
                 certificate: OnceLock::new(),
                 clock_ahead: Mutex::new(Duration::ZERO),
+                clients: Mutex::new(Vec::new()),
             }),
         }
     }
@@ -209,6 +212,7 @@ impl TestHost {
     pub fn kill9(&self) {
         let mut running = self.running().take().expect("a running server");
         running.kill9();
+        self.clients().iter().for_each(Client::forget_connections);
     }
 
     /// Asks the server to stop; it must end well.
@@ -220,6 +224,7 @@ impl TestHost {
             "the server ended with {status}:\n{}",
             self.log_tail()
         );
+        self.clients().iter().for_each(Client::forget_connections);
     }
 
     pub fn restart(&self) -> Duration {
@@ -245,7 +250,9 @@ impl TestHost {
 
     /// Nobody's client at a tenant's address, over HTTPS, trusting this server's local CA.
     pub fn client(&self, tenant: &str) -> Client {
-        Client::new(self.endpoint(&format!("{tenant}.localhost")))
+        let client = Client::new(self.endpoint(&format!("{tenant}.localhost")));
+        self.clients().push(client.clone());
+        client
     }
 
     /// The same without TLS, where the configuration opens such a listener on loopback.
@@ -360,7 +367,11 @@ impl TestHost {
         if !self.clock_path().is_file() {
             std::fs::write(self.clock_path(), "+0").expect("the clock's file");
         }
-        let library = find_file(Path::new("/usr/lib"), "libfaketimeMT.so.1")
+        let library = std::fs::read_dir("/usr/lib")
+            .expect("libraries")
+            .flatten()
+            .map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"))
+            .find(|library| library.is_file())
             .expect("libfaketime, which Debian's package `libfaketime` brings");
         vec![
             ("LD_PRELOAD", library.to_string_lossy().into_owned()),
@@ -372,6 +383,13 @@ impl TestHost {
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Vec<Client>> {
+        self.shared
+            .clients
+            .lock()
+            .expect("no test panicked with it")
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {

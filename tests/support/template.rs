@@ -1,6 +1,7 @@
 //! A data directory made once per build with the operator's own commands, and copied for each test.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -13,6 +14,9 @@ use crate::process::{Running, tail};
 
 /// Stopping a server that served nobody.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// No run of the tests takes longer.
+const KEPT: Duration = Duration::from_secs(3_600);
 
 /// Copies the template to `to`, which is not there yet: the tenant `acme` with anna (admin) and bertil.
 pub(crate) fn copy_to(vaxel: &Vaxel, to: &Path) {
@@ -35,12 +39,14 @@ fn made(vaxel: &Vaxel) -> PathBuf {
     if template.is_dir() {
         return template;
     }
-    // Those of earlier builds.
+    // Those of earlier builds, unless a test may still be copying them.
     for entry in fs::read_dir(&folder).expect("a folder").flatten() {
-        if entry.path().is_dir() {
+        let age = entry.metadata().and_then(|meta| meta.modified()?.elapsed().map_err(io::Error::other));
+        if entry.path().is_dir() && age.is_ok_and(|age| age > KEPT) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+    let _ = fs::remove_dir_all(folder.join("unfinished"));
     let unfinished = folder.join("unfinished");
     make(vaxel, &unfinished, &folder.join("vaxel.toml"));
     fs::rename(&unfinished, &template).expect("naming the template");

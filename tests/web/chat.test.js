@@ -158,6 +158,43 @@ test("reading on one device clears the count on another of the same person", asy
   await phone.context().close();
 });
 
+test("what is said while a conversation is being opened stands in it", async () => {
+  const slow = await openPage(browser);
+  const passed = { ready: signal(), asked: signal(), said: signal() };
+  let release;
+  await slow.routeWebSocket(/\/api\/v1\/socket$/, (socket) => {
+    const real = socket.connectToServer();
+    const lists = new Set();
+    socket.onMessage((text) => {
+      const frame = JSON.parse(text);
+      if (frame.method === "plugins/chat/messages.list") lists.add(frame.id);
+      real.send(text);
+    });
+    real.onMessage((text) => {
+      const frame = JSON.parse(text);
+      if (lists.has(frame.id)) {
+        release = () => socket.send(text);
+        passed.asked.give();
+        return;
+      }
+      socket.send(text);
+      if (frame.type === "ready") passed.ready.give();
+      if (frame.topic === "chat.message.created") passed.said.give();
+    });
+  });
+  await signIn(slow, acme, "bertil");
+  await passed.ready.given;
+  await row(slow, direct.id).click();
+  await passed.asked.given;
+  await openConversation(anna, acme, direct.id);
+  await say(anna, "Sagt medan du öppnade");
+  await passed.said.given;
+  release();
+  await delivered(slow, "Sagt medan du öppnade").waitFor();
+  assert.equal(await messages(slow, "Sagt medan du öppnade").count(), 1);
+  await slow.context().close();
+});
+
 test("a group, a channel and a direct conversation are made, and who is in them sees them", async () => {
   await anna.bringToFront();
   for (const [kind, name] of [["group", "Julbordet"], ["channel", "Cykelgaraget"]]) {
@@ -216,3 +253,10 @@ test("no page complained meanwhile", () => {
   assertFine(anna);
   assertFine(bertil);
 });
+
+/** Something that happens once, and can be waited for before and after it did. */
+function signal() {
+  let give;
+  const given = new Promise((done) => (give = done));
+  return { give, given };
+}

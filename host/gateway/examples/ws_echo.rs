@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use vaxel_gateway::{accept_socket, socket_options};
+use vaxel_gateway::{accept_socket, part_after, socket_options};
 use yawc::{HttpWebSocket, OpCode, UpgradeFut};
 
 /// The suites send messages of 16 MiB; our own socket takes 256 KiB.
@@ -63,12 +63,18 @@ async fn echo(upgrade: UpgradeFut) {
     let Ok(mut socket): Result<HttpWebSocket, _> = upgrade.await else {
         return;
     };
-    while let Ok(frame) = socket.next_frame().await {
-        if matches!(frame.opcode(), OpCode::Text | OpCode::Binary)
-            && socket.send(frame).await.is_err()
-        {
-            break;
+    loop {
+        match socket.next_frame().await {
+            Ok(frame) if matches!(frame.opcode(), OpCode::Text | OpCode::Binary) => {
+                if socket.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let _ = part_after(&mut socket, &error).await;
+                return;
+            }
         }
     }
-    let _ = socket.close().await;
 }

@@ -14,3 +14,4 @@ pub use config::{DemoInfo, DemoOrganization, DemoPerson, GatewayConfig, GatewayL
 pub use error::GatewayError;
 pub use gateway::Gateway;
 pub use socket::accept::{accept_socket, socket_options};
+pub use socket::close::part_after;

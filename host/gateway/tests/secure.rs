@@ -1,5 +1,9 @@
 //! HTTPS: HTTP/2 by ALPN, and a socket as one of its streams.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails fast")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
 
 mod support;
 
@@ -41,15 +45,33 @@ async fn http_2_is_spoken_over_tls_with_strict_transport_and_one_name_for_the_ho
     };
     let page = ask(HOST, "/", None).await.unwrap();
     assert_eq!(page.status(), 200);
-    assert_eq!(page.headers()["strict-transport-security"], "max-age=63072000");
+    assert_eq!(
+        page.headers()["strict-transport-security"],
+        "max-age=63072000"
+    );
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
-    assert!(policy.contains(&format!("wss://{HOST}:{}", addr.port())), "{policy}");
+    assert!(
+        policy.contains(&format!("wss://{HOST}:{}", addr.port())),
+        "{policy}"
+    );
     let info = ask(HOST, "/api/v1/public/info", None).await.unwrap();
     let info: Value = serde_json::from_slice(&info.collect().await.unwrap().to_bytes()).unwrap();
     assert_eq!(info["tenant"]["slug"], "acme");
-    assert_eq!(info["demo"], false, "one-click sign-in is for the plain loopback listener only");
-    assert_eq!(ask("globex.example", "/", Some(HOST)).await.unwrap().status(), 400);
-    assert_eq!(ask("nobody.example", "/", None).await.unwrap().status(), 421);
+    assert_eq!(
+        info["demo"], false,
+        "one-click sign-in is for the plain loopback listener only"
+    );
+    assert_eq!(
+        ask("globex.example", "/", Some(HOST))
+            .await
+            .unwrap()
+            .status(),
+        400
+    );
+    assert_eq!(
+        ask("nobody.example", "/", None).await.unwrap().status(),
+        421
+    );
     assert_eq!(ask("localhost", "/", None).await.unwrap().status(), 421);
 }
 
@@ -60,15 +82,23 @@ async fn a_socket_opens_as_a_stream_of_http_2() {
     let stream = TcpStream::connect(addr).await.unwrap();
     let name = ServerName::try_from(HOST).unwrap();
     let stream = connector.connect(name, stream).await.unwrap();
-    let url = format!("wss://{HOST}:{}/api/v1/socket", addr.port()).parse().unwrap();
+    let url = format!("wss://{HOST}:{}/api/v1/socket", addr.port())
+        .parse()
+        .unwrap();
     let request = HttpRequest::builder()
         .header("sec-websocket-protocol", "vaxel.v1")
         .header("origin", format!("https://{HOST}:{}", addr.port()));
     let options = socket_options(1 << 20, false);
-    let mut socket = yawc::http2::handshake(url, stream, options, request).await.unwrap();
+    let mut socket = yawc::http2::handshake(url, stream, options, request)
+        .await
+        .unwrap();
     let token = house.annas_token().await;
     let auth = json!({"type": "auth", "token": token}).to_string();
     socket.send(Frame::text(auth)).await.unwrap();
     let ready = socket.next_frame().await.unwrap();
-    assert!(ready.as_str().contains(r#""type":"ready""#), "{}", ready.as_str());
+    assert!(
+        ready.as_str().contains(r#""type":"ready""#),
+        "{}",
+        ready.as_str()
+    );
 }

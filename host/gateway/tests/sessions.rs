@@ -53,7 +53,7 @@ async fn a_person_signs_in_refreshes_and_signs_out() {
         .page_asks(ACME, "session/logout", json!({}), &again.cookie())
         .await;
     assert_eq!(out.status, 200);
-    assert_eq!(out.header("clear-site-data"), "\"cache\", \"storage\"");
+    assert_eq!(out.header("clear-site-data"), "\"cache\",\"storage\"");
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     house
         .page_asks(ACME, "session/refresh", json!({}), &again.cookie())

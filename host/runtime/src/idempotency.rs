@@ -82,7 +82,7 @@ impl Retry {
             if body != self.body {
                 let detail = "The idempotency key was used for a different request.";
                 return Ok(Err(
-                    Problem::new(Reason::Invalid, detail).with_code("idempotency-mismatch")
+                    Problem::new(Reason::Refused, detail).with_code("idempotency-mismatch")
                 ));
             }
             return Ok(Ok(Remembered::Answer(Bytes::copy_from_slice(reply))));

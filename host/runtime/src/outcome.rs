@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_plugin_has_codes_of_its_own_but_none_that_is_not_one() {
         assert_eq!(refusal("note-full", "full", None).code, "note-full");
-        assert_eq!(refusal("note full\n", "full", None).code, "invalid");
+        assert_eq!(refusal("note full\n", "full", None).code, "refused");
         assert_eq!(refusal("", "full", Some(5)).retry_after_ms, Some(5));
     }
 

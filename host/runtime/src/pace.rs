@@ -8,6 +8,10 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::UpdateDeadline;
 
+/// Processor time after which a call is a slow one: a tick of its own work. Ticks also pass while a busy machine runs
+/// something else, and a call must not pay for that.
+const SLOW_AFTER: Duration = Duration::from_millis(2);
+
 /// Ticks until the guest is asked again.
 const NEXT_TICK: u64 = 1;
 
@@ -58,13 +62,13 @@ impl Pace {
             run.is_over = true;
             return UpdateDeadline::Interrupt;
         }
-        let is_slow = run.permit.is_some();
+        let needs_permit = run.used >= SLOW_AFTER && run.permit.is_none();
         drop(run);
         let pace = Arc::clone(self);
         UpdateDeadline::YieldCustom(
             NEXT_TICK,
             Box::pin(async move {
-                if is_slow {
+                if !needs_permit {
                     tokio::task::yield_now().await;
                 } else if let Ok(permit) = Arc::clone(&pace.slow).acquire_owned().await {
                     pace.run.lock().permit = Some(permit);

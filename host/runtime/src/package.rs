@@ -81,9 +81,9 @@ impl Linked {
         component: &Component,
     ) -> Result<Self, RuntimeError> {
         for (import, item) in component.component_type().imports(engine) {
-            let is_types = is_instance_of_types(import.as_ref(), &item.ty);
-            let is_asked_for = capability_of(import.as_ref())
-                .is_some_and(|capability| manifest.asks_for(capability));
+            let is_types = is_instance_of_types(import, &item.ty);
+            let is_asked_for =
+                capability_of(import).is_some_and(|capability| manifest.asks_for(capability));
             if !is_types && !is_asked_for {
                 return Err(RuntimeError::NotAskedFor {
                     import: import.to_string(),

@@ -1,5 +1,12 @@
 //! What is installed is what was asked for and granted, and only what this host compiled is run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails fast"
+)]
+
 mod support;
 
 use std::fs;

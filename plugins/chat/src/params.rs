@@ -119,6 +119,7 @@ pub(crate) struct Send {
     #[schemars(length(max = 0))]
     pub(crate) attachments: Vec<String>,
     /// Not supported yet: null.
+    #[serde(default)]
     #[schemars(with = "()")]
     pub(crate) card: Option<serde_json::Value>,
 }

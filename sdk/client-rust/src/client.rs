@@ -124,6 +124,11 @@ impl Client {
         self.state().cookies.set(name, value);
     }
 
+    /// Closes idle connections, whose other end is known to be gone; the next call opens a new one.
+    pub fn forget_connections(&self) {
+        self.shared.pool.clear();
+    }
+
     /// Calls `users/me`, `plugins/chat/messages.send` and the like.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, ClientError> {
         self.call_with(method, params, RequestOptions::default())

@@ -16,6 +16,9 @@ const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Buffers begin this small, because most sockets are idle most of the time.
 const BUFFER_BYTES: usize = 1024;
 
+/// The code of the error, told right after `ready`, that answers a `resume` from too far back.
+const CURSOR_EXPIRED: &str = "cursor_expired";
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
     pub cursor: String,
@@ -59,6 +62,7 @@ pub struct Socket {
     next_id: u64,
     events: VecDeque<Event>,
     cursor: Option<String>,
+    lapse: Option<Problem>,
 }
 
 impl Socket {
@@ -84,6 +88,7 @@ impl Socket {
             next_id: 1,
             events: VecDeque::new(),
             cursor: None,
+            lapse: None,
         })
     }
 
@@ -140,6 +145,9 @@ impl Socket {
                 } if answered == id => {
                     return Ok(result);
                 }
+                ServerFrame::Error { id: None, error } if error.code == CURSOR_EXPIRED => {
+                    self.lapse = Some(error);
+                }
                 ServerFrame::Error {
                     id: answered,
                     error,
@@ -153,8 +161,12 @@ impl Socket {
         }
     }
 
-    /// The next event; fails when the server says goodbye or closes.
+    /// The next event; fails when the server says goodbye or closes, and once with `cursor_expired` when what was
+    /// missed cannot be told any more: the socket lives on, its owner fetches everything anew.
     pub async fn next_event(&mut self) -> Result<Event, ClientError> {
+        if let Some(lapse) = self.lapse.take() {
+            return Err(lapse.into());
+        }
         if let Some(event) = self.events.pop_front() {
             return Ok(event);
         }
@@ -162,6 +174,9 @@ impl Socket {
             match self.next_frame().await? {
                 ServerFrame::Event(event) => return Ok(event),
                 ServerFrame::Bye(bye) => return Err(ClientError::Bye(bye.code)),
+                ServerFrame::Error { id: None, error } if error.code == CURSOR_EXPIRED => {
+                    return Err(error.into());
+                }
                 _ => {}
             }
         }

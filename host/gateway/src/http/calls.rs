@@ -107,7 +107,7 @@ fn respond(answer: Answer) -> Response {
             // Never "cookies": that reaches those of siblings under the same parent domain.
             headers.insert(
                 "clear-site-data",
-                HeaderValue::from_static("\"cache\", \"storage\""),
+                HeaderValue::from_static("\"cache\",\"storage\""),
             );
         }
     }

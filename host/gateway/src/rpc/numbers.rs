@@ -23,7 +23,9 @@ fn whole(number: &Number) -> Option<Number> {
     if !number.is_f64() {
         return None;
     }
-    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT_MAX)?;
+    let float = number
+        .as_f64()
+        .filter(|float| float.fract() == 0.0 && float.abs() <= EXACT_MAX)?;
     // Exact: whole and within what a double holds exactly.
     #[allow(clippy::cast_possible_truncation, reason = "whole and in range")]
     let integer = float as i64;
@@ -40,6 +42,9 @@ mod tests {
     fn whole_numbers_become_integers_wherever_they_stand() {
         let mut value = json!({"limit": 42.0, "at": [1.5, -3.0, 1e300], "n": 7, "t": "2.0"});
         make_whole(&mut value);
-        assert_eq!(value, json!({"limit": 42, "at": [1.5, -3, 1e300], "n": 7, "t": "2.0"}));
+        assert_eq!(
+            value,
+            json!({"limit": 42, "at": [1.5, -3, 1e300], "n": 7, "t": "2.0"})
+        );
     }
 }

@@ -53,7 +53,10 @@ pub(crate) fn document(gateway: &Gateway, tenant: TenantId, origin: &str) -> Val
                 ("404", "There is no such thing"),
                 ("408", "The body took too long"),
                 ("409", "Changed by someone else; ask again"),
-                ("422", "Not possible as things stand, or the idempotency key was used for another request"),
+                (
+                    "422",
+                    "Not possible as things stand, or the idempotency key was used for another request",
+                ),
                 ("502", "The plugin failed"),
                 ("503", "Try again later"),
             ],
@@ -138,7 +141,10 @@ fn host_path(method: &HostMethod, components: &mut Map<String, Value>) -> Value 
             ("404", "There is no such thing"),
             ("408", "The body took too long"),
             ("409", "Changed by someone else; ask again"),
-            ("422", "Not possible as things stand, or the idempotency key was used for another request"),
+            (
+                "422",
+                "Not possible as things stand, or the idempotency key was used for another request",
+            ),
             ("503", "Try again later"),
         ],
         signed_in: method.access != Access::Public,

@@ -19,6 +19,7 @@ use yawc::close::CloseCode;
 use yawc::{Frame, HttpWebSocket, OpCode, UpgradeFut, WebSocketError};
 
 use super::accept::{accept_socket, check_subprotocol, name_subprotocol, socket_options};
+use super::close::part_after;
 use super::frame::{self, Bye, Inbound};
 use super::outbox::{Out, Outbox, Pushed, Room};
 use super::writer::Writer;
@@ -130,12 +131,12 @@ impl Session {
         self.gateway.sockets().insert(&self.outbox);
         self.gateway.metrics().sockets_changed(1);
         let mut writer = Writer::default();
-        let bye = loop {
+        let end = loop {
             match self.step(&mut socket, &mut writer).await {
-                Step::Bye(bye) => break Some(bye),
+                Step::Bye(bye) => break Ok(bye),
                 Step::Broken(error) => {
                     tracing::debug!(%error, "a socket broke off");
-                    break None;
+                    break Err(error);
                 }
                 Step::Frame(received) => {
                     if let Err(bye) = self.received(received, &mut writer).await {
@@ -148,10 +149,15 @@ impl Session {
         };
         let last = self.cursor(&writer);
         self.leave();
-        if bye == Some(Bye::Slow) {
+        if matches!(end, Ok(Bye::Slow)) {
             self.gateway.metrics().refused(Refusal::Slow);
         }
-        let parting = Box::pin(part(&mut socket, bye, last));
+        let parting = Box::pin(async {
+            match end {
+                Ok(bye) => part(&mut socket, bye, last).await,
+                Err(error) => part_after(&mut socket, &error).await,
+            }
+        });
         let _ = tokio::time::timeout(BYE_TIMEOUT, parting).await;
     }
 
@@ -476,21 +482,19 @@ pub(crate) fn check_token(gateway: &Gateway, claims: &Claims) -> Result<(), Bye>
         })
 }
 
-/// Says bye and closes; after a broken protocol, only lets the library send its own close frame.
+/// Says bye and closes.
 async fn part(
     socket: &mut HttpWebSocket,
-    bye: Option<Bye>,
+    bye: Bye,
     last: Option<Cursor>,
 ) -> Result<(), WebSocketError> {
-    if let Some(bye) = bye {
-        let code = match bye {
-            Bye::Draining => CloseCode::Restart,
-            Bye::Slow => CloseCode::Again,
-            Bye::Revoked | Bye::Expired | Bye::Refused => CloseCode::Policy,
-        };
-        socket.send(Frame::text(frame::bye(bye, last))).await?;
-        socket.send(Frame::close(code, bye.code())).await?;
-    }
+    let code = match bye {
+        Bye::Draining => CloseCode::Restart,
+        Bye::Slow => CloseCode::Again,
+        Bye::Revoked | Bye::Expired | Bye::Refused => CloseCode::Policy,
+    };
+    socket.send(Frame::text(frame::bye(bye, last))).await?;
+    socket.send(Frame::close(code, bye.code())).await?;
     // Until the other side closes too, or the time for it is over.
     while socket.next_frame().await.is_ok() {}
     socket.close().await

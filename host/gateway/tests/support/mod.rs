@@ -294,7 +294,8 @@ impl House {
         let tls = TlsMaterial::local_ca(&self.dir.path().join("tls"), &names, clock).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        self.gateway.serve_https(listener, tls.acceptor(AcceptLimits::default()).unwrap());
+        self.gateway
+            .serve_https(listener, tls.acceptor(AcceptLimits::default()).unwrap());
         let ca = CertificateDer::from_pem_slice(tls.ca_pem().unwrap().as_bytes()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca).unwrap();

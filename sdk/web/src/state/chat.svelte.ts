@@ -66,7 +66,7 @@ class Chat {
       } while (cursor !== undefined);
       const ids = new Set(found.map((each) => each.id));
       for (const [id, held] of this.byId) if (held.joined && !ids.has(id)) this.byId.delete(id);
-      for (const each of found) this.byId.set(each.id, each);
+      for (const each of found) this.put(each);
       this.loaded = true;
     } catch (error) {
       this.problem = explain(error);
@@ -77,7 +77,7 @@ class Chat {
 
   async fetchOne(id: ConversationId): Promise<Conversation> {
     const conversation = await client.call('plugins/chat/conversations.get', { conversation: id });
-    this.byId.set(id, conversation);
+    this.put(conversation);
     return conversation;
   }
 
@@ -159,15 +159,24 @@ class Chat {
     if (held?.last_message?.id === message.id) this.#change(message.conversation, { last_message: message });
   }
 
+  /** An answer may have been overtaken by the event of a newer message: then what came of that stays. */
   put(conversation: Conversation): void {
-    this.byId.set(conversation.id, conversation);
+    const held = this.byId.get(conversation.id);
+    const overtaken = held?.last_message && held.last_message.created_at > (conversation.last_message?.created_at ?? 0);
+    if (held && overtaken) {
+      const { last_message, read_up_to, unread, mentions } = held;
+      this.byId.set(conversation.id, { ...conversation, last_message, read_up_to, unread, mentions });
+    } else {
+      this.byId.set(conversation.id, conversation);
+    }
   }
 
   #created(message: Message, localId: string | undefined): void {
     if (localId !== undefined) outbox.discard(localId);
     const timeline = this.timelines.get(message.conversation);
     const isNew = !timeline?.find(message.id);
-    if (timeline?.loaded) timeline.put(message);
+    // Also while the first page is on its way: it may have been read before this was said.
+    timeline?.put(message);
     this.#typing(message.conversation, message.author, 0);
     const held = this.byId.get(message.conversation);
     if (!held) {
