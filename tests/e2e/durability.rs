@@ -28,9 +28,10 @@ async fn write(anna: Arc<Person>, conversation: String, writer: usize, run: Arc<
     let mut number = 0;
     while !run.stop.load(Ordering::Relaxed) {
         let text = format!("writer {writer} number {number}");
-        let params = json!({"conversation": conversation, "text": text, "local_id": text});
+        let key = text.replace(' ', "-");
+        let params = json!({"conversation": conversation, "text": text, "local_id": key});
         loop {
-            match anna.chat_once(&text, "messages.send", params.clone()).await {
+            match anna.chat_once(&key, "messages.send", params.clone()).await {
                 Ok(answer) => {
                     assert_eq!(answer["message"]["text"], text.as_str());
                     run.acknowledged.lock().unwrap().push(text);

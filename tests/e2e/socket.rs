@@ -111,6 +111,17 @@ async fn a_slow_reader_is_cut_and_the_others_are_served() {
     let (_host, anna, bertil) = TestHost::with_two_users().await;
     let conversation = anna.direct_with(&bertil).await;
     let mut slow = bertil.client.socket(None).await.unwrap();
+    let mut quick = anna.client.socket(None).await.unwrap();
+    let hears_all = tokio::spawn(async move {
+        let mut heard = 0;
+        loop {
+            let event = quick.next_event().await.unwrap();
+            if event.data["message"]["text"] == "sist" {
+                return heard;
+            }
+            heard += usize::from(event.topic == "chat.message.created");
+        }
+    });
     // Long messages fill what the kernel buffers; the slow socket is not read meanwhile.
     let text = "å".repeat(8000);
     let mut sent = 0;
@@ -130,7 +141,8 @@ async fn a_slow_reader_is_cut_and_the_others_are_served() {
     }
     anna.says("sist").in_conversation(&conversation).await;
     assert!(sent > 200, "{sent} were sent");
-    anna.reads("sist").await;
+    let heard = patiently("the quick reader's last message", hears_all).await;
+    assert_eq!(heard.unwrap(), sent, "the quick reader hears all");
 
     let mut heard = 0;
     let end = patiently("the end of the slow socket", async {

@@ -136,7 +136,12 @@ async fn random_calls_as_one_tenant_never_return_a_byte_of_the_other() {
         .filter_map(|(path, at)| Some((path.strip_prefix("/api/v1/")?, at.get("post")?)))
         // These end the caller's own session or switch the target off.
         .filter(|(method, _)| {
-            let ends = ["session/", "users/deactivate", "users/reset", "users/change_password"];
+            let ends = [
+                "session/",
+                "users/deactivate",
+                "users/reset",
+                "users/change_password",
+            ];
             !ends.iter().any(|end| method.starts_with(end)) && *method != "plugins/disable"
         })
         .map(|(method, at)| {

@@ -178,7 +178,8 @@ async fn an_expired_token_is_refused() {
     let client = host.client("acme");
     let session = client.login("anna", vaxel_tests::PASSWORD).await.unwrap();
     client.call("users/me", json!({})).await.unwrap();
-    host.moves_clock(std::time::Duration::from_secs(11 * 60)).await;
+    host.moves_clock(std::time::Duration::from_secs(11 * 60))
+        .await;
     is_refused(&client, &session.access_token, "expired").await;
     client.refresh().await.unwrap();
     client.call("users/me", json!({})).await.unwrap();

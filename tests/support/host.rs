@@ -343,7 +343,10 @@ impl TestHost {
         let admin = self.admin_client();
         patiently("the server's clock to move", async {
             loop {
-                let answer = admin.get("/health/live").await.expect("the server's health");
+                let answer = admin
+                    .get("/health/live")
+                    .await
+                    .expect("the server's health");
                 let date = answer.headers()["date"].to_str().expect("a date");
                 let told = httpdate::parse_http_date(date).expect("a date");
                 // The header counts whole seconds and is made anew once a second.

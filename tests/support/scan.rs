@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 
 /// All files under a folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
@@ -34,18 +35,7 @@ pub fn occurrences(folder: &Path, needles: &[&str]) -> Vec<(PathBuf, String)> {
 }
 
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let Some((&first, rest)) = needle.split_first() else {
-        return true;
-    };
-    let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|byte| *byte == first) {
-        let start = from + at + 1;
-        if haystack[start..].starts_with(rest) {
-            return true;
-        }
-        from = start;
-    }
-    false
+    memmem::find(haystack, needle).is_some()
 }
 
 fn forms(needle: &str) -> Vec<Vec<u8>> {

@@ -41,7 +41,9 @@ fn made(vaxel: &Vaxel) -> PathBuf {
     }
     // Those of earlier builds, unless a test may still be copying them.
     for entry in fs::read_dir(&folder).expect("a folder").flatten() {
-        let age = entry.metadata().and_then(|meta| meta.modified()?.elapsed().map_err(io::Error::other));
+        let age = entry
+            .metadata()
+            .and_then(|meta| meta.modified()?.elapsed().map_err(io::Error::other));
         if entry.path().is_dir() && age.is_ok_and(|age| age > KEPT) {
             let _ = fs::remove_dir_all(entry.path());
         }

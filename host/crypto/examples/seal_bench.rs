@@ -32,14 +32,25 @@ fn main() {
         });
         let seal = best(|| {
             out.clear();
-            ring.seal_into(tenant, ErasureKey::TENANT, Purpose::Values, &aad, &plain, &mut out)
-                .unwrap();
+            ring.seal_into(
+                tenant,
+                ErasureKey::TENANT,
+                Purpose::Values,
+                &aad,
+                &plain,
+                &mut out,
+            )
+            .unwrap();
             black_box(&out);
         });
-        let sealed =
-            ring.seal(tenant, ErasureKey::TENANT, Purpose::Values, &aad, &plain).unwrap();
+        let sealed = ring
+            .seal(tenant, ErasureKey::TENANT, Purpose::Values, &aad, &plain)
+            .unwrap();
         let open = best(|| {
-            black_box(ring.open_sealed(tenant, Purpose::Values, &aad, &sealed).unwrap());
+            black_box(
+                ring.open_sealed(tenant, Purpose::Values, &aad, &sealed)
+                    .unwrap(),
+            );
         });
         println!("seal_{name}_floor {floor:.0} ns");
         println!("seal_{name} {seal:.0} ns");
@@ -57,5 +68,7 @@ fn best(mut call: impl FnMut()) -> f64 {
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
     };
-    (0..ROUNDS).map(|_| round(&mut call)).fold(f64::INFINITY, f64::min)
+    (0..ROUNDS)
+        .map(|_| round(&mut call))
+        .fold(f64::INFINITY, f64::min)
 }

@@ -1,6 +1,11 @@
 //! The keyring as the rest of the host uses it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails fast")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
 
 use std::fs;
 use std::io::Write as _;

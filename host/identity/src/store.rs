@@ -1,5 +1,7 @@
 //! The one place that touches storage: collections, row formats, and running a transaction until it commits.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vaxel_core::{TenantId, UserId};
@@ -42,7 +44,10 @@ pub(crate) const MEMBERSHIPS: Space = Space::host(0x1f);
 pub(crate) const AUDIT: Space = Space::host(0x20);
 
 /// How often a transaction that met a conflict is run again. Those here are short and touch one person.
-const RERUNS_MAX: usize = 12;
+const RERUNS_MAX: u32 = 12;
+
+/// The waits before the runs double up to 2 to this power, in ms: about as long as a slow disk syncs.
+const RERUN_WAIT_EXPONENT_MAX: u32 = 6;
 
 /// Stands in front of every row.
 const FORMAT: u8 = 1;
@@ -127,7 +132,9 @@ impl Store {
             match outcome {
                 Err(error) if error.is_conflict() && reruns < RERUNS_MAX => {
                     reruns += 1;
-                    tokio::task::yield_now().await;
+                    // What it met becomes readable once it is on the disk: running again at once meets it again.
+                    let wait_ms = 1_u64 << reruns.min(RERUN_WAIT_EXPONENT_MAX);
+                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 }
                 done => return done,
             }

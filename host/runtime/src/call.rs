@@ -21,6 +21,9 @@ use crate::runtime::Inner;
 /// How long a re-run waits at least, times the number of the re-run: a commit is on its way to the disk meanwhile.
 const RERUN_WAIT_MS: u64 = 2;
 
+/// A call that waited for so long that less than this is left is not begun: it would look like the plugin's fault.
+const RUN_MIN: Duration = Duration::from_millis(50);
+
 /// Who calls, as far as plugins are concerned.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
@@ -58,9 +61,9 @@ enum Attempt {
 }
 
 /// What stays the same over the attempts of a call.
-struct Going<'a> {
-    inner: &'a Arc<Inner>,
-    call: &'a PluginCall,
+struct Going {
+    inner: Arc<Inner>,
+    call: Arc<PluginCall>,
     tenant: Arc<TenantPlugins>,
     plugin: Arc<Plugin>,
     gate: Arc<PluginGate>,
@@ -70,9 +73,9 @@ struct Going<'a> {
 }
 
 impl Inner {
-    pub(crate) async fn call(self: &Arc<Self>, call: &PluginCall) -> Result<Bytes, Problem> {
+    pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
         let deadline = Instant::now() + Duration::from_millis(self.limits.wall_ms);
-        let going = self.begin(call, deadline)?;
+        let going = self.begin(Arc::new(call), deadline)?;
         for rerun in 0..=self.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -88,23 +91,18 @@ impl Inner {
         ))
     }
 
-    fn begin<'a>(
-        self: &'a Arc<Self>,
-        call: &'a PluginCall,
-        deadline: Instant,
-    ) -> Result<Going<'a>, Problem> {
-        let PluginCall { cx, caller, .. } = call;
+    fn begin(self: &Arc<Self>, call: Arc<PluginCall>, deadline: Instant) -> Result<Going, Problem> {
+        let PluginCall { cx, caller, .. } = &*call;
         let tenant = self
             .registry
             .tenant(cx.tenant)
             .map_err(|error| storage_problem(&error))?;
-        let active = tenant.active.get(&call.plugin).ok_or_else(|| {
-            Problem::new(Reason::NotFound, "There is no such plugin here.")
-                .with_code("unknown_method")
-        })?;
-        let method = active.plugin.by_name.get(&call.method).ok_or_else(|| {
-            Problem::new(Reason::NotFound, "There is no such method.").with_code("unknown_method")
-        })?;
+        let active = tenant.active.get(&call.plugin);
+        let method = active.and_then(|active| active.plugin.by_name.get(&call.method));
+        let (Some(active), Some(method)) = (active, method) else {
+            let detail = "There is no such method.";
+            return Err(Problem::new(Reason::NotFound, detail).with_code("unknown_method"));
+        };
         if !active.plugin.permits(caller, &method.permission) {
             return Err(if caller.user.is_none() {
                 Reason::Unauthenticated.into()
@@ -137,16 +135,16 @@ impl Inner {
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
+        let (plugin, gate) = (Arc::clone(&active.plugin), Arc::clone(&active.gate));
         let context = Arc::new(Context {
-            cx: cx.clone(),
-            permissions: active.plugin.permissions_of(caller),
-            caller: caller.clone(),
+            call: Arc::clone(&call),
+            plugin: Arc::clone(&plugin),
             keyring: Arc::clone(&self.keyring),
             directory: Arc::clone(&self.directory),
         });
-        let (plugin, gate) = (Arc::clone(&active.plugin), Arc::clone(&active.gate));
+        let inner = Arc::clone(self);
         Ok(Going {
-            inner: self,
+            inner,
             call,
             tenant,
             plugin,
@@ -158,22 +156,28 @@ impl Inner {
     }
 }
 
-impl Going<'_> {
+impl Going {
     async fn attempt(&self) -> Result<Attempt, Problem> {
-        let inner = self.inner;
+        let inner = &self.inner;
         self.tenant.gate.take_token()?;
         self.gate
             .breaker
             .lock()
             .admit(self.call.caller.user, inner.clock.now())?;
         let watched = Watched {
-            going: self,
+            inner: Arc::clone(inner),
+            call: Arc::clone(&self.call),
+            gate: Arc::clone(&self.gate),
             is_over: false,
         };
         let waited = admission::place(&self.tenant.gate, &self.gate, &inner.slots);
         let place = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        if time_left < RUN_MIN {
+            return Err(busy());
+        }
         let mut tx = inner.storage.begin(self.call.cx.tenant);
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
@@ -186,10 +190,8 @@ impl Going<'_> {
         }
         let run = Run {
             context: Arc::clone(&self.context),
-            method: self.call.method.clone(),
-            params: self.call.params.clone(),
             slow: Arc::clone(&self.tenant.gate.slow),
-            time_left: self.deadline.saturating_duration_since(Instant::now()),
+            time_left,
         };
         let guest = Guest::new(self.call.plugin.clone(), Arc::clone(&inner.limits));
         let plugin = Arc::clone(&self.plugin);
@@ -199,6 +201,8 @@ impl Going<'_> {
             .ok_or_else(|| Problem::from(Reason::Unavailable))?;
         let running = workers.spawn(async move {
             let ran = instance::run(&plugin.pre, guest, tx, run).await;
+            // Here and not by who waits: a caller who goes away has caused what it caused.
+            watched.ended(&ran);
             // Before the commit is waited for, and after the instance is gone.
             drop(place);
             ran
@@ -208,7 +212,6 @@ impl Going<'_> {
             // A panic of a host function: ours, and logged by its hook.
             Err(_) => Err(Failure::Host(Reason::Internal.into())),
         };
-        watched.ended(&ran);
         match ran {
             Ok(ran) => self.commit(ran).await,
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -218,7 +221,7 @@ impl Going<'_> {
     }
 
     async fn commit(&self, ran: Ran) -> Result<Attempt, Problem> {
-        let inner = self.inner;
+        let inner = &self.inner;
         let Ran {
             reply,
             mut tx,
@@ -269,16 +272,37 @@ impl Going<'_> {
             });
         }
     }
+}
+
+/// Tells the breaker how a call ended, also one that never got to run.
+struct Watched {
+    inner: Arc<Inner>,
+    call: Arc<PluginCall>,
+    gate: Arc<PluginGate>,
+    is_over: bool,
+}
+
+impl Watched {
+    fn ended(mut self, ran: &Result<Ran, Failure>) {
+        match ran {
+            Err(Failure::Fault(fault)) => self.note_fault(*fault),
+            Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {
+                self.gate.breaker.lock().succeeded(self.inner.clock.now());
+            }
+            // Ours: it says nothing about the plugin.
+            Err(Failure::Host(_)) => return,
+        }
+        self.is_over = true;
+    }
 
     fn note_fault(&self, fault: Fault) {
-        let inner = self.inner;
         let PluginCall {
             cx,
             caller,
             plugin,
             method,
             ..
-        } = self.call;
+        } = &*self.call;
         tracing::warn!(
             plugin.id = %plugin, plugin.method = method, tenant.id = %cx.tenant, request.id = %cx.request,
             fault = fault.as_str(), "a plugin failed"
@@ -287,10 +311,10 @@ impl Going<'_> {
             .gate
             .breaker
             .lock()
-            .failed(caller.user, inner.clock.now());
+            .failed(caller.user, self.inner.clock.now());
         match opened {
             None => {}
-            Some(Opened::Rest) => inner.alarms.raise(
+            Some(Opened::Rest) => self.inner.alarms.raise(
                 AlarmLevel::Info,
                 "plugin.resting",
                 &format!(
@@ -298,7 +322,7 @@ impl Going<'_> {
                     cx.tenant
                 ),
             ),
-            Some(Opened::Suspended) => inner.alarms.raise(
+            Some(Opened::Suspended) => self.inner.alarms.raise(
                 AlarmLevel::Warning,
                 "plugin.suspended",
                 &format!(
@@ -310,37 +334,10 @@ impl Going<'_> {
     }
 }
 
-/// Tells the breaker how the call ended, also when its caller went away.
-struct Watched<'a> {
-    going: &'a Going<'a>,
-    is_over: bool,
-}
-
-impl Watched<'_> {
-    fn ended(mut self, ran: &Result<Ran, Failure>) {
-        self.is_over = true;
-        match ran {
-            Err(Failure::Fault(fault)) => self.going.note_fault(*fault),
-            Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {
-                self.going
-                    .gate
-                    .breaker
-                    .lock()
-                    .succeeded(self.going.inner.clock.now());
-            }
-            Err(Failure::Host(_)) => self.is_over = false,
-        }
-    }
-}
-
-impl Drop for Watched<'_> {
+impl Drop for Watched {
     fn drop(&mut self) {
         if !self.is_over {
-            self.going
-                .gate
-                .breaker
-                .lock()
-                .gave_up(self.going.inner.clock.now());
+            self.gate.breaker.lock().gave_up(self.inner.clock.now());
         }
     }
 }

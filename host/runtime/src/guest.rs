@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vaxel_core::{OpCx, PluginId, Problem, UserId};
+use vaxel_core::{PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring};
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
@@ -11,7 +11,8 @@ use wasmtime::ResourceLimiter;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::outcome::storage_problem;
-use crate::{Caller, Limits};
+use crate::package::Plugin;
+use crate::{Limits, PluginCall};
 
 /// Most new subjects of one call: each costs a durable key.
 const NEW_SUBJECTS_MAX: usize = 16;
@@ -21,11 +22,16 @@ const TABLE_ELEMENTS_MAX: usize = 20_000;
 
 /// Who calls, in which tenant, for which plugin: fixed before the guest runs, never a guest's to choose.
 pub(crate) struct Context {
-    pub(crate) cx: OpCx,
-    pub(crate) caller: Caller,
-    pub(crate) permissions: BTreeSet<String>,
+    pub(crate) call: Arc<PluginCall>,
+    pub(crate) plugin: Arc<Plugin>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
+}
+
+impl Context {
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.call.cx.tenant
+    }
 }
 
 /// The data of one store.
@@ -103,7 +109,7 @@ impl Guest {
             return Ok(ErasureKey::TENANT);
         };
         let key = crate::capability::subject_key(&self.plugin, subject);
-        if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.cx.tenant, key) {
+        if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.tenant(), key) {
             if self.new_subjects.len() >= NEW_SUBJECTS_MAX {
                 return Err(guest_error("limit", "too many new subjects in one call"));
             }

@@ -25,8 +25,6 @@ pub(crate) struct Ran {
 /// What a run needs.
 pub(crate) struct Run {
     pub(crate) context: Arc<Context>,
-    pub(crate) method: String,
-    pub(crate) params: Bytes,
     pub(crate) slow: Arc<Semaphore>,
     pub(crate) time_left: Duration,
 }
@@ -41,11 +39,13 @@ pub(crate) async fn run(
     guest.context = Some(Arc::clone(&run.context));
     guest.tx = Some(tx);
     let reply_max = guest.limits.reply_bytes;
+    let call = &run.context.call;
     let (mut store, pace) = store(pre.engine(), guest, run.slow);
     let answered = tokio::time::timeout(run.time_left, async {
         let instance = pre.instantiate_async(&mut store).await?;
         let rpc = instance.vaxel_rpc_rpc();
-        rpc.call_handle(&mut store, &run.method, &run.params).await
+        rpc.call_handle(&mut store, &call.method, &call.params)
+            .await
     })
     .await;
     // From here on the instance is gone, whatever became of it.

@@ -154,18 +154,7 @@ impl Linked {
 }
 
 impl Plugin {
-    /// What a caller may do: what was given to them, and what the manifest suggests for their role.
-    pub(crate) fn permissions_of(&self, caller: &Caller) -> BTreeSet<String> {
-        let mut held: BTreeSet<String> = match caller.user {
-            Some(_) if caller.admin => self.admin_permissions.clone(),
-            Some(_) => self.member_permissions.clone(),
-            None => BTreeSet::new(),
-        };
-        held.extend(caller.permissions.iter().cloned());
-        held
-    }
-
-    /// The same question for one permission, without collecting them.
+    /// Whether a caller may do this: it was given to them, or the manifest suggests it for their role.
     pub(crate) fn permits(&self, caller: &Caller, permission: &str) -> bool {
         let suggested = match caller.user {
             Some(_) if caller.admin => self.admin_permissions.contains(permission),

@@ -152,7 +152,7 @@ impl Runtime {
 
     /// Calls a method: one instance, one transaction, durable when it answers.
     pub async fn call(&self, call: PluginCall) -> Result<Bytes, Problem> {
-        self.inner.call(&call).await
+        self.inner.call(call).await
     }
 
     async fn description(&self, linked: Arc<Linked>) -> Result<Vec<u8>, RuntimeError> {

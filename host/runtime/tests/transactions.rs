@@ -255,3 +255,33 @@ async fn randomness_differs_from_call_to_call() {
     let second = house.call(ACME, "random", json!({})).await.unwrap();
     assert_ne!(first, second);
 }
+
+#[tokio::test]
+async fn remembered_answers_are_forgotten_when_their_time_is_over() {
+    let house = House::new().await;
+    let params = json!({ "key": "k" });
+    let remembered = || {
+        let mut tx = house.storage.begin(ACME);
+        let space = vaxel_storage::Space::host(0x30);
+        let page = tx
+            .scan(space, &[], None, 100, vaxel_storage::Order::Ascending)
+            .unwrap();
+        page.entries.len()
+    };
+    for n in 0..5 {
+        house
+            .call_with_key(user(n), "counter", params.clone(), "once")
+            .await
+            .unwrap();
+    }
+    assert_eq!(remembered(), 5);
+    house.clock.advance_ms(3 * 24 * 60 * 60 * 1_000);
+    house
+        .call_with_key(user(9), "counter", params.clone(), "again")
+        .await
+        .unwrap();
+    // Swept behind the call's back.
+    while remembered() > 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

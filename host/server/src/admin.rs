@@ -49,13 +49,18 @@ pub(crate) async fn connect(data: &Path) -> anyhow::Result<Option<Server>> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::NotADirectory
             ) =>
         {
             Ok(None)
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            bail!("the server on {} belongs to another user; run this as that user", data.display())
+            bail!(
+                "the server on {} belongs to another user; run this as that user",
+                data.display()
+            )
         }
         Err(error) => Err(error).context("connecting to the server's admin socket"),
     }
@@ -68,9 +73,16 @@ impl Server {
         progress: &Progress,
     ) -> anyhow::Result<Value> {
         let (read, mut write) = self.0.into_split();
-        write.write_all(&line(operation)?).await.context("asking the server")?;
+        write
+            .write_all(&line(operation)?)
+            .await
+            .context("asking the server")?;
         let mut lines = BufReader::new(read.take(ANSWER_BYTES_MAX)).lines();
-        while let Some(line) = lines.next_line().await.context("reading the server's answer")? {
+        while let Some(line) = lines
+            .next_line()
+            .await
+            .context("reading the server's answer")?
+        {
             match serde_json::from_str(&line).context("the server's answer")? {
                 Answer::Progress { done, total } => progress.set(done, total),
                 Answer::Done { result } => return Ok(result),
@@ -128,15 +140,22 @@ async fn converse(stream: UnixStream, house: &House) -> anyhow::Result<()> {
     let peer = stream.peer_cred().context("who is asking")?.uid();
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&house.data)?);
     if peer != owner && peer != 0 {
-        tracing::warn!(peer.uid = peer, "the admin socket was asked by another user and refused");
+        tracing::warn!(
+            peer.uid = peer,
+            "the admin socket was asked by another user and refused"
+        );
         return Ok(());
     }
     let (read, mut write) = stream.into_split();
     let mut request = String::new();
-    BufReader::new(read.take(LINE_BYTES_MAX)).read_line(&mut request).await?;
+    BufReader::new(read.take(LINE_BYTES_MAX))
+        .read_line(&mut request)
+        .await?;
     let answer = match serde_json::from_str::<Operation>(&request) {
         Ok(operation) => perform(operation, house, &mut write).await?,
-        Err(error) => Answer::Failed { error: format!("not an operation of this version: {error}") },
+        Err(error) => Answer::Failed {
+            error: format!("not an operation of this version: {error}"),
+        },
     };
     write.write_all(&line(&answer)?).await?;
     Ok(())
@@ -165,6 +184,8 @@ async fn perform(
     };
     Ok(match outcome {
         Ok(result) => Answer::Done { result },
-        Err(error) => Answer::Failed { error: format!("{error:#}") },
+        Err(error) => Answer::Failed {
+            error: format!("{error:#}"),
+        },
     })
 }

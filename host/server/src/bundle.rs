@@ -22,9 +22,13 @@ const COMPONENT_BYTES_MAX: u64 = 32 << 20;
 pub(crate) fn packages(dir: Option<&Path>) -> anyhow::Result<Vec<PackageFiles>> {
     let mut packages = Vec::new();
     for path in Bundled::iter() {
-        let Some(folder) = path.strip_suffix(MANIFEST) else { continue };
+        let Some(folder) = path.strip_suffix(MANIFEST) else {
+            continue;
+        };
         let component = Bundled::get(&format!("{folder}{COMPONENT}"));
-        let (Some(manifest), Some(component)) = (Bundled::get(&path), component) else { continue };
+        let (Some(manifest), Some(component)) = (Bundled::get(&path), component) else {
+            continue;
+        };
         packages.push(PackageFiles {
             manifest: String::from_utf8(manifest.data.into_owned())
                 .with_context(|| format!("bundled plugin {folder}: its manifest is not UTF-8"))?,
@@ -37,7 +41,8 @@ pub(crate) fn packages(dir: Option<&Path>) -> anyhow::Result<Vec<PackageFiles>> 
         for entry in entries {
             let folder = entry?.path();
             if folder.join(MANIFEST).is_file() {
-                packages.push(read(&folder).with_context(|| format!("plugin {}", folder.display()))?);
+                packages
+                    .push(read(&folder).with_context(|| format!("plugin {}", folder.display()))?);
             }
         }
     }
@@ -46,8 +51,13 @@ pub(crate) fn packages(dir: Option<&Path>) -> anyhow::Result<Vec<PackageFiles>> 
 
 fn read(folder: &Path) -> anyhow::Result<PackageFiles> {
     let component = folder.join(COMPONENT);
-    let size = fs::metadata(&component).context("its component.wasm")?.len();
-    anyhow::ensure!(size <= COMPONENT_BYTES_MAX, "its component is larger than 32 MiB");
+    let size = fs::metadata(&component)
+        .context("its component.wasm")?
+        .len();
+    anyhow::ensure!(
+        size <= COMPONENT_BYTES_MAX,
+        "its component is larger than 32 MiB"
+    );
     Ok(PackageFiles {
         manifest: fs::read_to_string(folder.join(MANIFEST)).context("its plugin.toml")?,
         component: fs::read(component).context("its component.wasm")?,

@@ -249,7 +249,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
             let config = Config::read(place.config.as_deref())?.with_flags(&flags)?;
             Box::pin(serve::run(place.data, config, &flags)).await
         }
-        Command::Init { place, tenant, admin, admin_name, password_stdin } => {
+        Command::Init {
+            place,
+            tenant,
+            admin,
+            admin_name,
+            password_stdin,
+        } => {
             let password = password(password_stdin)?;
             let name = tenant.name.clone().unwrap_or_else(|| tenant.slug.clone());
             let hosts = if tenant.hosts.is_empty() {
@@ -270,28 +276,57 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
                 admin: true,
                 password,
             };
-            let first = Operation::UserAdd { tenant: tenant.slug, person };
+            let first = Operation::UserAdd {
+                tenant: tenant.slug,
+                person,
+            };
             perform_here(&place, vec![add, first], json).await
         }
         Command::Tenant(command) => {
             let (place, operation) = match command {
-                TenantCommand::Add { place, slug, name, hosts, locale } => {
-                    (place, Operation::TenantAdd { slug, name, hosts, locale })
-                }
+                TenantCommand::Add {
+                    place,
+                    slug,
+                    name,
+                    hosts,
+                    locale,
+                } => (
+                    place,
+                    Operation::TenantAdd {
+                        slug,
+                        name,
+                        hosts,
+                        locale,
+                    },
+                ),
                 TenantCommand::List { place } => (place, Operation::TenantList),
             };
             perform(&place, operation, json).await
         }
         Command::User(command) => {
             let (place, operation) = match command {
-                UserCommand::Add { place, tenant, login, name, admin, password_stdin } => {
+                UserCommand::Add {
+                    place,
+                    tenant,
+                    login,
+                    name,
+                    admin,
+                    password_stdin,
+                } => {
                     let password = password(password_stdin)?;
-                    let person = NewPerson { login, display_name: name, admin, password };
+                    let person = NewPerson {
+                        login,
+                        display_name: name,
+                        admin,
+                        password,
+                    };
                     (place, Operation::UserAdd { tenant, person })
                 }
-                UserCommand::Reset { place, tenant, login } => {
-                    (place, Operation::UserReset { tenant, login })
-                }
+                UserCommand::Reset {
+                    place,
+                    tenant,
+                    login,
+                } => (place, Operation::UserReset { tenant, login }),
                 UserCommand::List { place, tenant } => (place, Operation::UserList { tenant }),
             };
             perform(&place, operation, json).await
@@ -299,12 +334,30 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Plugin(command) => {
             let (place, operation) = match command {
                 PluginCommand::List { place, tenant } => (place, Operation::PluginList { tenant }),
-                PluginCommand::Enable { place, tenant, plugin } => {
-                    (place, Operation::PluginSwitch { tenant, plugin: plugin.parse()?, on: true })
-                }
-                PluginCommand::Disable { place, tenant, plugin } => {
-                    (place, Operation::PluginSwitch { tenant, plugin: plugin.parse()?, on: false })
-                }
+                PluginCommand::Enable {
+                    place,
+                    tenant,
+                    plugin,
+                } => (
+                    place,
+                    Operation::PluginSwitch {
+                        tenant,
+                        plugin: plugin.parse()?,
+                        on: true,
+                    },
+                ),
+                PluginCommand::Disable {
+                    place,
+                    tenant,
+                    plugin,
+                } => (
+                    place,
+                    Operation::PluginSwitch {
+                        tenant,
+                        plugin: plugin.parse()?,
+                        on: false,
+                    },
+                ),
             };
             perform(&place, operation, json).await
         }
@@ -316,10 +369,15 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
             let dir = std::path::absolute(dir)?;
             perform(&place, Operation::Backup { dir }, json).await
         }
-        Command::Restore { place, dir, master_key } => {
-            restore(&place, dir, master_key, json).await
-        }
-        Command::Doctor { place, recovery_copy_kept } => {
+        Command::Restore {
+            place,
+            dir,
+            master_key,
+        } => restore(&place, dir, master_key, json).await,
+        Command::Doctor {
+            place,
+            recovery_copy_kept,
+        } => {
             if recovery_copy_kept {
                 house::confirm_recovery_copy(&place.data)?;
             }
@@ -365,7 +423,10 @@ async fn perform_here(place: &Place, operations: Vec<Operation>, json: bool) -> 
 
 async fn init(place: &Place, json: bool) -> anyhow::Result<()> {
     if admin::connect(&place.data).await?.is_some() {
-        bail!("a server is running on {}; use `vaxel tenant add`", place.data.display());
+        bail!(
+            "a server is running on {}; use `vaxel tenant add`",
+            place.data.display()
+        );
     }
     let config = Config::read(place.config.as_deref())?;
     let made = house::make_master_key(&place.data, &config)?;
@@ -377,7 +438,10 @@ async fn init(place: &Place, json: bool) -> anyhow::Result<()> {
 
 async fn rotate_master(place: &Place, json: bool) -> anyhow::Result<()> {
     if admin::connect(&place.data).await?.is_some() {
-        bail!("a server is running on {}; stop it first", place.data.display());
+        bail!(
+            "a server is running on {}; stop it first",
+            place.data.display()
+        );
     }
     let config = Config::read(place.config.as_deref())?;
     let key = house::rotate_master(&place.data, &config)?;
@@ -392,7 +456,10 @@ async fn restore(
     json: bool,
 ) -> anyhow::Result<()> {
     if admin::connect(&place.data).await?.is_some() {
-        bail!("a server is running on {}; restore into another directory", place.data.display());
+        bail!(
+            "a server is running on {}; restore into another directory",
+            place.data.display()
+        );
     }
     let config = Config::read(place.config.as_deref())?;
     // Read before anything is written: a backup without its key would only look restored.
@@ -403,7 +470,8 @@ async fn restore(
         )?,
     };
     let progress = output::Progress::for_operation(json);
-    let answer = house::restore(&place.data, &backup, key, master_key.as_deref(), &progress).await?;
+    let answer =
+        house::restore(&place.data, &backup, key, master_key.as_deref(), &progress).await?;
     progress.finish();
     output::answer(&answer, json);
     Ok(())

@@ -82,7 +82,11 @@ pub(crate) struct StorageLimits {
 
 impl Default for StorageLimits {
     fn default() -> Self {
-        Self { quota_bytes_per_tenant: 50 << 30, free_bytes_min: 512 << 20, segment_bytes: 64 << 20 }
+        Self {
+            quota_bytes_per_tenant: 50 << 30,
+            free_bytes_min: 512 << 20,
+            segment_bytes: 64 << 20,
+        }
     }
 }
 
@@ -123,7 +127,9 @@ const DEMO_HTTP_PORT: u16 = 8080;
 
 impl Config {
     pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading the configuration {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
@@ -131,7 +137,11 @@ impl Config {
 
     pub(crate) fn with_flags(mut self, flags: &ServeFlags) -> anyhow::Result<Self> {
         if flags.demo {
-            let host = if flags.lan { [0, 0, 0, 0] } else { [127, 0, 0, 1] };
+            let host = if flags.lan {
+                [0, 0, 0, 0]
+            } else {
+                [127, 0, 0, 1]
+            };
             self.listen.https = SocketAddr::from((host, self.listen.https.port()));
             self.listen.http = (!flags.lan).then(|| {
                 SocketAddr::from(([127, 0, 0, 1], flags.http_port.unwrap_or(DEMO_HTTP_PORT)))
@@ -154,7 +164,11 @@ impl Config {
         if !self.listen.admin.ip().is_loopback() {
             bail!("listen.admin must be a loopback address: it answers anybody who reaches it");
         }
-        if self.listen.http.is_some_and(|http| !http.ip().is_loopback()) {
+        if self
+            .listen
+            .http
+            .is_some_and(|http| !http.ip().is_loopback())
+        {
             bail!("listen.http must be a loopback address: people come over HTTPS");
         }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
@@ -176,7 +190,10 @@ mod tests {
 
     #[test]
     fn admin_and_plain_http_stay_on_loopback() {
-        for text in ["[listen]\nadmin = '0.0.0.0:9090'", "[listen]\nhttp = '0.0.0.0:80'"] {
+        for text in [
+            "[listen]\nadmin = '0.0.0.0:9090'",
+            "[listen]\nhttp = '0.0.0.0:80'",
+        ] {
             let config: Config = toml::from_str(text).unwrap();
             assert!(config.with_flags(&ServeFlags::default()).is_err(), "{text}");
         }
@@ -184,11 +201,19 @@ mod tests {
 
     #[test]
     fn the_demo_stays_on_loopback_unless_asked() {
-        let demo = ServeFlags { demo: true, ..ServeFlags::default() };
+        let demo = ServeFlags {
+            demo: true,
+            ..ServeFlags::default()
+        };
         let config = Config::default().with_flags(&demo).unwrap();
         assert!(config.listen.https.ip().is_loopback());
-        let lan = Config::default().with_flags(&ServeFlags { lan: true, ..demo }).unwrap();
+        let lan = Config::default()
+            .with_flags(&ServeFlags { lan: true, ..demo })
+            .unwrap();
         assert!(!lan.listen.https.ip().is_loopback());
-        assert!(lan.listen.http.is_none(), "the local network is served over HTTPS only");
+        assert!(
+            lan.listen.http.is_none(),
+            "the local network is served over HTTPS only"
+        );
     }
 }

@@ -83,7 +83,9 @@ impl Demo {
             ));
         }
         if let Some(password) = &self.password {
-            output::say(&format!("demo logins anna, bertil, carin, … at acme; greta, gunnar, … at globex; password {password}"));
+            output::say(&format!(
+                "demo logins anna, bertil, carin, … at acme; greta, gunnar, … at globex; password {password}"
+            ));
         }
     }
 }
@@ -110,20 +112,22 @@ pub(crate) async fn prepare(
         .context("marking the directory as a demo")?;
     let script: Script = serde_json::from_str(SCRIPT).context("the demo's script")?;
     let password_file = house.data.join("demo-password");
-    let set = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty() && !lan);
+    let set = std::env::var(PASSWORD_VARIABLE)
+        .ok()
+        .filter(|password| !password.is_empty() && !lan);
     let mut made = None;
     let mut info = DemoInfo::default();
     for organization in &script.organizations {
         let tenant = match operation::tenant_id(house, &organization.slug) {
             Some(tenant) => tenant,
             None => {
-                let password = made.get_or_insert_with(|| {
-                    set.clone().unwrap_or_else(random_password)
-                });
+                let password =
+                    made.get_or_insert_with(|| set.clone().unwrap_or_else(random_password));
                 Box::pin(build(house, organization, password)).await?
             }
         };
-        info.organizations.push(organization_info(house, organization, tenant, http_port).await?);
+        info.organizations
+            .push(organization_info(house, organization, tenant, http_port).await?);
     }
     if let Some(password) = &made {
         write_private(&password_file, password)?;
@@ -135,9 +139,14 @@ pub(crate) async fn prepare(
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes()).context("keeping the demo's password")
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+        .context("keeping the demo's password")
 }
 
 /// Letters that no font mixes up.
@@ -159,7 +168,10 @@ async fn build(
     organization: &Organization,
     password: &str,
 ) -> anyhow::Result<TenantId> {
-    tracing::info!(tenant.slug = organization.slug, "making the demo's organization");
+    tracing::info!(
+        tenant.slug = organization.slug,
+        "making the demo's organization"
+    );
     let new = NewTenant {
         slug: organization.slug.clone(),
         name: organization.name.clone(),
@@ -182,8 +194,10 @@ async fn build(
         people.insert(person.login.clone(), (user.id, person));
     }
     let now = house.clock.now();
-    let mut saved: HashMap<String, String> =
-        people.iter().map(|(login, (id, _))| (format!("@{login}"), id.to_string())).collect();
+    let mut saved: HashMap<String, String> = people
+        .iter()
+        .map(|(login, (id, _))| (format!("@{login}"), id.to_string()))
+        .collect();
     for call in &organization.calls {
         let (user, person) = people
             .get(&call.caller)
@@ -252,9 +266,12 @@ fn resolve(params: &Value, saved: &HashMap<String, String>) -> anyhow::Result<Va
             }
             None => Value::String(text.clone()),
         },
-        Value::Array(items) => {
-            Value::Array(items.iter().map(|item| resolve(item, saved)).collect::<Result<_, _>>()?)
-        }
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| resolve(item, saved))
+                .collect::<Result<_, _>>()?,
+        ),
         Value::Object(fields) => Value::Object(
             fields
                 .iter()
@@ -286,7 +303,10 @@ async fn organization_info(
         }
     }
     let host = format!("{}.localhost", organization.slug);
-    let url = http_port.map_or_else(|| format!("https://{host}"), |port| format!("http://{host}:{port}"));
+    let url = http_port.map_or_else(
+        || format!("https://{host}"),
+        |port| format!("http://{host}:{port}"),
+    );
     Ok(DemoOrganization {
         slug: organization.slug.clone(),
         name: organization.name.clone(),

@@ -61,7 +61,10 @@ impl House {
             storage.clone(),
             Arc::clone(&keyring),
             Arc::clone(&clock),
-            IdentityConfig { issuer_base: issuer_base(config), ..IdentityConfig::default() },
+            IdentityConfig {
+                issuer_base: issuer_base(config),
+                ..IdentityConfig::default()
+            },
         )
         .await
         .context("opening the identities")?;
@@ -79,7 +82,10 @@ impl House {
         )
         .context("starting the plugin runtime")?;
         for package in bundle::packages(config.plugins.dir.as_deref())? {
-            runtime.install(package).await.context("installing a plugin")?;
+            runtime
+                .install(package)
+                .await
+                .context("installing a plugin")?;
         }
         let hosts_changed = Notify::new();
         Ok(Self {
@@ -102,7 +108,11 @@ impl House {
 
 /// Who issues tokens, as people reach us: from the configuration, never from a request.
 fn issuer_base(config: &Config) -> String {
-    match config.listen.public_https_port.unwrap_or_else(|| config.listen.https.port()) {
+    match config
+        .listen
+        .public_https_port
+        .unwrap_or_else(|| config.listen.https.port())
+    {
         443 => "https://{host}".to_owned(),
         port => format!("https://{{host}}:{port}"),
     }
@@ -117,7 +127,11 @@ fn store_dir(data: &Path) -> PathBuf {
 }
 
 pub(crate) fn master_source(data: &Path, config: &Config) -> MasterKeySource {
-    let file = config.keys.master.clone().unwrap_or_else(|| data.join("master.key"));
+    let file = config
+        .keys
+        .master
+        .clone()
+        .unwrap_or_else(|| data.join("master.key"));
     MasterKeySource::detect(&file)
 }
 
@@ -155,7 +169,9 @@ fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
 /// Wraps the key set under a new master key, whose file replaces the old one.
 pub(crate) fn rotate_master(data: &Path, config: &Config) -> anyhow::Result<MasterKey> {
     let MasterKeySource::File(path) = master_source(data, config) else {
-        bail!("the master key does not come from a file; give the new one in the same way as the old one");
+        bail!(
+            "the master key does not come from a file; give the new one in the same way as the old one"
+        );
     };
     let old = MasterKey::load(&MasterKeySource::File(path.clone()))?;
     let mut keyring = Keyring::open(&keys_dir(data), old)?;
@@ -196,7 +212,10 @@ pub(crate) async fn restore(
         entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "master.key"))
     });
     if occupied {
-        bail!("{} is not empty; restore into a new directory", data.display());
+        bail!(
+            "{} is not empty; restore into a new directory",
+            data.display()
+        );
     }
     make_private_dir(data)?;
     // Opening the backup's own key set proves that this is its master key before anything is written.

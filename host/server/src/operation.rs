@@ -27,15 +27,36 @@ pub(crate) struct NewPerson {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub(crate) enum Operation {
-    TenantAdd { slug: String, name: String, hosts: Vec<String>, locale: Locale },
+    TenantAdd {
+        slug: String,
+        name: String,
+        hosts: Vec<String>,
+        locale: Locale,
+    },
     TenantList,
-    UserAdd { tenant: String, person: NewPerson },
-    UserReset { tenant: String, login: String },
-    UserList { tenant: String },
-    PluginList { tenant: String },
-    PluginSwitch { tenant: String, plugin: PluginId, on: bool },
+    UserAdd {
+        tenant: String,
+        person: NewPerson,
+    },
+    UserReset {
+        tenant: String,
+        login: String,
+    },
+    UserList {
+        tenant: String,
+    },
+    PluginList {
+        tenant: String,
+    },
+    PluginSwitch {
+        tenant: String,
+        plugin: PluginId,
+        on: bool,
+    },
     RotateSigning,
-    Backup { dir: PathBuf },
+    Backup {
+        dir: PathBuf,
+    },
     Doctor,
 }
 
@@ -43,8 +64,22 @@ impl Operation {
     /// Does it. The answer has a `text` for people beside its fields.
     pub(crate) async fn perform(self, house: &House, progress: &Progress) -> anyhow::Result<Value> {
         match self {
-            Self::TenantAdd { slug, name, hosts, locale } => {
-                tenant_add(house, NewTenant { slug, name, hosts, locale }).await
+            Self::TenantAdd {
+                slug,
+                name,
+                hosts,
+                locale,
+            } => {
+                tenant_add(
+                    house,
+                    NewTenant {
+                        slug,
+                        name,
+                        hosts,
+                        locale,
+                    },
+                )
+                .await
             }
             Self::TenantList => Ok(tenant_list(house)),
             Self::UserAdd { tenant, person } => user_add(house, &tenant, person).await,
@@ -84,7 +119,14 @@ fn tenant_list(house: &House) -> Value {
     let tenants = house.identity.tenants();
     let lines: Vec<String> = tenants
         .iter()
-        .map(|tenant| format!("{:20} {:30} {}", tenant.slug, tenant.name, tenant.hosts.join(", ")))
+        .map(|tenant| {
+            format!(
+                "{:20} {:30} {}",
+                tenant.slug,
+                tenant.name,
+                tenant.hosts.join(", ")
+            )
+        })
         .collect();
     let items: Vec<Value> = tenants
         .iter()
@@ -99,10 +141,9 @@ fn tenant_list(house: &House) -> Value {
 }
 
 fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
-    house
-        .identity
-        .tenant_by_slug(slug)
-        .with_context(|| format!("no organization is called {slug}; `vaxel tenant list` shows them"))
+    house.identity.tenant_by_slug(slug).with_context(|| {
+        format!("no organization is called {slug}; `vaxel tenant list` shows them")
+    })
 }
 
 async fn user_add(house: &House, slug: &str, person: NewPerson) -> anyhow::Result<Value> {
@@ -150,7 +191,11 @@ async fn user_reset(house: &House, slug: &str, login: &str) -> anyhow::Result<Va
 
 /// Where the link leads: the tenant's address as its tokens name it.
 fn link_url(house: &House, tenant: &Tenant, token: &Secret<String>) -> String {
-    format!("{}/invite#{}", house.identity.issuer(tenant), token.expose())
+    format!(
+        "{}/invite#{}",
+        house.identity.issuer(tenant),
+        token.expose()
+    )
 }
 
 /// How many people one look at the list reads.
@@ -164,7 +209,10 @@ async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
         for user in &page.items {
             let state = if user.active { "" } else { "  (deactivated)" };
             let role = if user.admin { "admin" } else { "" };
-            lines.push(format!("{:24} {:32} {role:6}{state}", user.login, user.display_name));
+            lines.push(format!(
+                "{:24} {:32} {role:6}{state}",
+                user.login, user.display_name
+            ));
             items.push(json!({
                 "id": user.id, "login": user.login, "display_name": user.display_name,
                 "admin": user.admin, "active": user.active,
@@ -252,7 +300,10 @@ async fn doctor(house: &House) -> anyhow::Result<Value> {
          (vaxel doctor --recovery-copy-kept)"
             .to_owned()
     });
-    lines.push(format!("ok    organizations: {}", house.identity.tenants().len()));
+    lines.push(format!(
+        "ok    organizations: {}",
+        house.identity.tenants().len()
+    ));
     let text = lines.join("\n");
     match chain {
         Ok(report) => Ok(json!({

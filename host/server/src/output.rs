@@ -23,8 +23,10 @@ pub(crate) enum LogFormat {
 pub(crate) fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("VAXEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
     let started = if format == LogFormat::Json || (format == LogFormat::Auto && !terminal) {
         builder.json().flatten_event(true).try_init()
     } else {
@@ -98,7 +100,9 @@ impl Progress {
     }
 
     pub(crate) fn silent() -> Self {
-        Self { bar: ProgressBar::hidden() }
+        Self {
+            bar: ProgressBar::hidden(),
+        }
     }
 
     pub(crate) fn set(&self, done: u64, total: u64) {

@@ -23,12 +23,18 @@ const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// How often ended sessions and links are cleared away.
 const IDENTITY_SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
-pub(crate) async fn run(data: PathBuf, config: Config, flags: &ServeFlags) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    data: PathBuf,
+    mut config: Config,
+    flags: &ServeFlags,
+) -> anyhow::Result<()> {
     if flags.demo {
         demo::check(&data)?;
         house::make_master_key(&data, &config)?;
     }
     let listeners = Listeners::bind(&config).await?;
+    // Links and tokens name the port that people reach, also where a free one was asked for.
+    config.listen.https = listeners.https.1;
     let house = Arc::new(House::open(&data, &config).await?);
     let http_port = listeners.http.as_ref().map(|(_, addr)| addr.port());
     let demo = match flags.demo {
@@ -41,7 +47,10 @@ pub(crate) async fn run(data: PathBuf, config: Config, flags: &ServeFlags) -> an
             limits: config.limits,
             proxies: config.proxies.clone(),
             https_port: config.listen.public_https_port,
-            demo: demo.as_ref().filter(|_| http_port.is_some()).map(|demo| demo.info.clone()),
+            demo: demo
+                .as_ref()
+                .filter(|_| http_port.is_some())
+                .map(|demo| demo.info.clone()),
             clock: Arc::clone(&house.clock),
             alarms: Arc::clone(&house.alarms),
             ..GatewayConfig::default()
@@ -56,7 +65,11 @@ pub(crate) async fn run(data: PathBuf, config: Config, flags: &ServeFlags) -> an
     let stop = CancellationToken::new();
     let admin_socket = admin::bind(&data)?;
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&house), stop.clone()));
-    tokio::spawn(keep_tls_fresh(Arc::clone(&tls), Arc::clone(&house), stop.clone()));
+    tokio::spawn(keep_tls_fresh(
+        Arc::clone(&tls),
+        Arc::clone(&house),
+        stop.clone(),
+    ));
     tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
     listeners.serve(&gateway, &tls)?;
     if let Some(demo) = &demo {
@@ -103,7 +116,10 @@ impl Listeners {
             output::say(&format!("ready http://localhost:{}", addr.port()));
         }
         output::say(&format!("ready https://localhost:{}", https_addr.port()));
-        output::say(&format!("ready admin http://127.0.0.1:{}", admin_addr.port()));
+        output::say(&format!(
+            "ready admin http://127.0.0.1:{}",
+            admin_addr.port()
+        ));
         Ok(())
     }
 }
@@ -134,7 +150,9 @@ async fn keep_tls_fresh(tls: Arc<TlsMaterial>, house: Arc<House>, stop: Cancella
             () = house.hosts_changed.notified() => {}
             _ = tick.tick() => {}
         }
-        let renewed = tls.set_names(&house.identity.host_names()).and_then(|_| tls.refresh());
+        let renewed = tls
+            .set_names(&house.identity.host_names())
+            .and_then(|_| tls.refresh());
         let alarms = &house.alarms;
         if let Err(error) = renewed {
             let detail = format!("the certificate could not be renewed: {error}");

@@ -57,6 +57,7 @@ pub(crate) fn host_of(authority: &str) -> Option<String> {
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     let plain = !host.is_empty()
+        && !host.ends_with('.')
         && host.len() <= HOST_LEN_MAX
         && host
             .bytes()

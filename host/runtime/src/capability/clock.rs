@@ -5,6 +5,9 @@ use crate::guest::Guest;
 
 impl Host for Guest {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.context.as_ref().map_or(0, |context| context.cx.now.0))
+        Ok(self
+            .context
+            .as_ref()
+            .map_or(0, |context| context.call.cx.now.0))
     }
 }

@@ -21,17 +21,20 @@ impl Host for Guest {
             });
         };
         Ok(Caller {
-            user: context.caller.user.map(|user| user.to_string()),
-            admin: context.caller.admin,
-            assurance: context.caller.assurance.clone(),
-            locale: context.cx.locale.as_str().to_owned(),
-            request_id: context.cx.request.to_string(),
+            user: context.call.caller.user.map(|user| user.to_string()),
+            admin: context.call.caller.admin,
+            assurance: context.call.caller.assurance.clone(),
+            locale: context.call.cx.locale.as_str().to_owned(),
+            request_id: context.call.cx.request.to_string(),
         })
     }
 
     fn has_permission(&mut self, permission: String) -> wasmtime::Result<bool> {
         let context = self.context.as_ref();
-        Ok(context.is_some_and(|context| context.permissions.contains(&permission)))
+        Ok(
+            context
+                .is_some_and(|context| context.plugin.permits(&context.call.caller, &permission)),
+        )
     }
 
     fn profiles(&mut self, users: Vec<String>) -> Reply<Vec<Option<Profile>>> {
@@ -43,7 +46,7 @@ impl Host for Guest {
             for user in &users {
                 // What is no id is nobody.
                 let person = match parsed_user(user) {
-                    Ok(user) => context.directory.person(context.cx.tenant, user)?,
+                    Ok(user) => context.directory.person(context.tenant(), user)?,
                     Err(_) => None,
                 };
                 found.push(person.map(profile));
@@ -62,7 +65,7 @@ impl Host for Guest {
             return Ok(Ok(Vec::new()));
         }
         self.with_people(1, |context| {
-            let people = context.directory.people(context.cx.tenant, after, limit)?;
+            let people = context.directory.people(context.tenant(), after, limit)?;
             Ok(people.into_iter().map(profile).collect())
         })
     }

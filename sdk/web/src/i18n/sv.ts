@@ -162,7 +162,7 @@ export const sv = {
     owner: 'Ägare',
     notFound: 'Samtalet finns inte',
     notFoundHint: 'Det är borttaget, eller så är du inte medlem.',
-    createdOn: (date: string) => `Skapat ${date}`,
+    createdOn: (date: string) => `skapades ${date}`,
     you: (text: string) => `Du: ${text}`,
     selfNote: 'Anteckningar till dig själv',
   },
