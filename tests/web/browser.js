@@ -56,7 +56,7 @@ export async function openTab(context) {
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(`an error nobody caught: ${error}`));
   page.on("console", (message) => {
-    if (message.type() === "error") page.faults.push(message.text());
+    if (message.type() === "error") page.faults.push(`${message.text()} (${message.location().url})`);
   });
   page.on("response", (response) => {
     if (response.status() >= 500) page.faults.push(`${response.status()} from ${response.url()}`);

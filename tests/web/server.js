@@ -18,17 +18,18 @@ export async function startServer() {
   const folder = mkdtempSync(join(tmpdir(), "vaxel-web-"));
   const log = createWriteStream(join(folder, "server.log"));
   const data = join(folder, "data");
-  let running = await launch(data, 0, log);
-  const { port } = running;
+  let running = await launch(data, { http: 0, https: 0 }, log);
+  const { ports } = running;
+  const port = ports.http;
   return {
     port,
     start: `http://localhost:${port}/`,
     url: (tenant) => `http://${tenant}.localhost:${port}/`,
     said: () => running.said(),
-    /** Ends as an update would, and comes back at the same address with the same data. */
+    /** Ends as an update would, and comes back at the same addresses (tokens name one of them) with the same data. */
     async restart() {
       await running.stop();
-      running = await launch(data, port, log);
+      running = await launch(data, ports, log);
     },
     async stop() {
       await running.stop();
@@ -37,10 +38,10 @@ export async function startServer() {
   };
 }
 
-async function launch(data, httpPort, log) {
+async function launch(data, wanted, log) {
   const child = spawn(
     BINARY,
-    ["serve", "--demo", "--data", data, "--http-port", String(httpPort), "--https-port", "0", "--admin-port", "0"],
+    ["serve", "--demo", "--data", data, "--http-port", String(wanted.http), "--https-port", String(wanted.https), "--admin-port", "0"],
     { env: { ...process.env, VAXEL_DEMO_PASSWORD: PASSWORD }, stdio: ["ignore", "pipe", "pipe"] },
   );
   child.stderr.pipe(log, { end: false });
@@ -48,23 +49,24 @@ async function launch(data, httpPort, log) {
   child.stderr.on("data", (chunk) => {
     said = (said + chunk).slice(-4000);
   });
-  const port = await new Promise((ready, failed) => {
+  const ports = await new Promise((ready, failed) => {
     const timer = setTimeout(() => failed(new Error(`the server was not ready:\n${said}`)), READY_MS_MAX);
     child.on("error", failed);
     child.on("exit", (code) => failed(new Error(`the server ended with ${code}:\n${said}`)));
-    let http;
+    const found = {};
     createInterface({ input: child.stdout }).on("line", (line) => {
-      http ??= /^ready http:\/\/[^:]+:(\d+)/.exec(line)?.[1];
+      const [, scheme, port] = /^ready (https?):\/\/[^:]+:(\d+)/.exec(line) ?? [];
+      if (scheme) found[scheme] = Number(port);
       // The admin listener is the last to say that it is ready.
-      if (http && line.startsWith("ready admin ")) {
+      if (found.http && line.startsWith("ready admin ")) {
         clearTimeout(timer);
-        ready(Number(http));
+        ready(found);
       }
     });
   });
   child.removeAllListeners("exit");
   return {
-    port,
+    ports,
     said: () => said,
     async stop() {
       const ended = new Promise((done) => child.once("exit", done));
