@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
@@ -28,6 +28,7 @@ pub(crate) async fn run(
     mut config: Config,
     flags: &ServeFlags,
 ) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen()?;
     if flags.demo {
         demo::check(&data)?;
         house::make_master_key(&data, &config)?;
@@ -75,7 +76,7 @@ pub(crate) async fn run(
     if let Some(demo) = &demo {
         demo.say();
     }
-    wait_for_signal().await?;
+    signals.wait().await;
     tracing::info!("stopping: finishing what is under way");
     stop.cancel();
     gateway.drain().await;
@@ -178,12 +179,24 @@ async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C and `systemctl stop`. Listened for from the first moment: whoever reads `ready` may stop us at once.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
