@@ -66,7 +66,8 @@ fn main() {
     report("floor_instantiate_call", &floor);
     let dir = tempfile::tempdir().unwrap();
     let house = House::open(dir.path());
-    report("storage_three_reads", &house.reads());
+    let reads = house.reads();
+    report("storage_three_reads", &reads);
     report("handover", &main.block_on(handover()));
     let one = house.runtime(1);
     main.block_on(house.install(&one, &package));
@@ -76,16 +77,24 @@ fn main() {
         "call_over_floor_p50 {:.2} ratio",
         median(&call) / median(&floor)
     );
+    let without_storage = median(&call) - median(&reads);
+    println!(
+        "call_without_storage_over_floor_p50 {:.2} ratio",
+        without_storage / median(&floor)
+    );
     let committed = main.block_on(sequential(&one, "read_write_scan", COMMITS));
     report("call_with_durable_commit", &committed);
     let with_one = main.block_on(load(&one));
-    println!("load_1_worker {with_one:.0} calls/s");
+    with_one.report("load_1_worker");
     drop(one);
     let two = house.runtime(2);
     main.block_on(house.install(&two, &package));
     let with_two = main.block_on(load(&two));
-    println!("load_2_workers {with_two:.0} calls/s");
-    println!("load_scaling {:.2} ratio", with_two / with_one);
+    with_two.report("load_2_workers");
+    println!(
+        "load_scaling {:.2} ratio",
+        with_two.per_second / with_one.per_second
+    );
 }
 
 fn package() -> PackageFiles {
@@ -337,9 +346,22 @@ async fn sequential(runtime: &Runtime, method: &str, count: usize) -> Vec<f64> {
     samples
 }
 
-/// Calls per second of many callers in several tenants.
-async fn load(runtime: &Runtime) -> f64 {
+/// What many callers got, and what it cost: on a busy machine only the cost says whether workers scale.
+struct Load {
+    per_second: f64,
+    cpu_us: f64,
+}
+
+impl Load {
+    fn report(&self, name: &str) {
+        println!("{name} {:.0} calls/s", self.per_second);
+        println!("{name}_cpu {:.1} us/call", self.cpu_us);
+    }
+}
+
+async fn load(runtime: &Runtime) -> Load {
     let done = Arc::new(AtomicU64::new(0));
+    let cpu = cpu_time();
     let until = Instant::now() + LOAD;
     let callers: Vec<_> = (0..CALLERS)
         .map(|n| {
@@ -358,7 +380,17 @@ async fn load(runtime: &Runtime) -> f64 {
     for caller in callers {
         caller.await.unwrap();
     }
-    done.load(Ordering::Relaxed) as f64 / LOAD.as_secs_f64()
+    let done = done.load(Ordering::Relaxed) as f64;
+    Load {
+        per_second: done / LOAD.as_secs_f64(),
+        cpu_us: (cpu_time() - cpu) / done,
+    }
+}
+
+/// Processor time of this process in microseconds.
+fn cpu_time() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
 fn call(tenant: u128, user: u128, method: &str) -> PluginCall {
