@@ -163,6 +163,56 @@ async fn a_plugin_that_is_switched_off_is_gone_until_it_is_on_again() {
 }
 
 #[tokio::test]
+async fn who_is_here_is_told_when_a_plugin_is_switched_and_the_audit_knows_who_did_it() {
+    let (host, anna, bertil) = TestHost::with_two_users().await;
+    let greta = host.tenant("globex", "greta").await;
+    for (method, enabled) in [("plugins/disable", false), ("plugins/enable", true)] {
+        let done = anna.client.call(method, json!({"plugin": "chat"})).await;
+        done.unwrap();
+        for person in [&anna, &bertil] {
+            let told = person.sees("plugins.switched").await;
+            assert_eq!(told.data, json!({"plugin": "chat", "enabled": enabled}));
+        }
+    }
+    // The operator's command says so as well.
+    for (verb, enabled) in [("disable", false), ("enable", true)] {
+        host.command(&["plugin", verb, "--tenant", "acme", "chat"]);
+        let told = bertil.sees("plugins.switched").await;
+        assert_eq!(told.data["enabled"], enabled);
+    }
+    let audit = anna.client.call("audit/list", json!({"limit": 50})).await;
+    let audit = audit.unwrap();
+    let switched: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["target"] == "chat" && entry["outcome"] == "done")
+        .map(|entry| {
+            let text = |field: &str| entry[field].as_str().unwrap().to_owned();
+            (text("actor"), text("action"))
+        })
+        .collect();
+    let by = |actor: &str, verb: &str| (actor.to_owned(), format!("plugins.{verb}"));
+    let expected = [
+        by("system", "enable"),
+        by("system", "disable"),
+        by(&anna.id, "enable"),
+        by(&anna.id, "disable"),
+    ];
+    assert_eq!(switched, expected);
+    // Nobody of another organization heard of it.
+    let gunnar = host.person("globex", "gunnar", "Gunnar").await;
+    greta.says("eget").to(&gunnar).await;
+    loop {
+        let event = greta.next_event().await.unwrap();
+        assert_ne!(event.topic, "plugins.switched");
+        if event.data["message"]["text"] == "eget" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn commands_fail_with_one_clear_sentence() {
     let host = TestHost::start().await;
     for args in [

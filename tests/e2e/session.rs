@@ -129,6 +129,21 @@ async fn a_stolen_refresh_token_ends_the_whole_session() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_of_two_rotations_ago_ends_the_session_at_once() {
+    let host = TestHost::start().await;
+    let anna = host.sign_in("acme", "anna").await;
+    let oldest = anna.client.cookie(COOKIE).unwrap();
+    anna.client.refresh().await.unwrap();
+    anna.client.refresh().await.unwrap();
+    let thief = host.client("acme");
+    thief.set_cookie(COOKIE, &oldest);
+    let refused = thief.refresh().await.err().unwrap();
+    assert_eq!(refused.status(), 401, "{refused:?}");
+    let owner = anna.client.refresh().await.err().unwrap();
+    assert_eq!(owner.status(), 401, "{owner:?}");
+}
+
+#[tokio::test]
 async fn the_previous_refresh_token_answers_for_ten_seconds_only() {
     let host = TestHost::start_with(HostOptions::with_own_clock()).await;
     let anna = host.sign_in("acme", "anna").await;

@@ -207,3 +207,29 @@ async fn our_tokens_say_what_rfc_9068_wants() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_token_survives_a_change_of_the_port() {
+    let (host, anna, _bertil) = TestHost::with_two_users().await;
+    let token = anna.client.token().unwrap();
+    assert_eq!(Opened::of(&token).claims["iss"], "https://acme.localhost");
+    host.restart_elsewhere();
+    let client = host.client("acme");
+    assert_ne!(client.endpoint().origin(), anna.client.endpoint().origin());
+    client.set_token(Some(token));
+    client.call("users/me", json!({})).await.unwrap();
+    // Keys are read, and links lead, where people reach us.
+    let metadata = client
+        .get_json("/.well-known/oauth-authorization-server")
+        .await
+        .unwrap();
+    assert_eq!(metadata["issuer"], "https://acme.localhost");
+    let origin = client.endpoint().origin();
+    let keys = metadata["jwks_uri"].as_str().unwrap();
+    assert_eq!(keys, format!("{origin}/.well-known/jwks.json"));
+    let made = host.command(&[
+        "user", "add", "--tenant", "acme", "dan", "--name", "Dan", "--json",
+    ]);
+    let link = made.json()["link"].as_str().unwrap().to_owned();
+    assert!(link.starts_with(&format!("{origin}/invite#")), "{link}");
+}

@@ -232,6 +232,13 @@ impl TestHost {
         self.serve()
     }
 
+    /// Comes back at other ports, as after a change of the configuration.
+    pub fn restart_elsewhere(&self) {
+        self.stop();
+        *self.ports() = Ports::default();
+        self.serve();
+    }
+
     pub fn is_running(&self) -> bool {
         self.running().is_some()
     }

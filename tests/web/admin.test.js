@@ -97,25 +97,129 @@ test("who is switched off is out at once, and comes back", async () => {
   await david.context().close();
 });
 
-test("a plugin that is switched off is gone for everybody, and returns with everything in it", async () => {
+test("a plugin that is switched off is gone for everybody at once, and returns with everything in it", async () => {
   await bertil.goto(acme);
   await bertil.getByTestId("conversation").first().waitFor();
   const before = await bertil.getByTestId("conversation").count();
   assert.ok(before > 0);
+  await bertil.getByTestId("conversation").first().click();
+  await bertil.getByTestId("composer").waitFor();
+  const address = bertil.url();
+  await bertil.evaluate(() => (window.sameDocument = true));
   await anna.goto(new URL("/plugins", acme).href);
+  const other = await openPage(browser);
+  await signIn(other, acme, "anna");
+  await other.goto(new URL("/plugins", acme).href);
   const card = anna.locator('[data-testid="plugin"][data-plugin="chat"]');
   await card.getByTestId("plugin-off").click();
   await anna.getByTestId("confirm").getByRole("button").last().click();
   await card.getByTestId("plugin-on").waitFor();
   await anna.getByTestId("place-chat").waitFor({ state: "detached" });
-  await bertil.reload();
-  await bertil.getByTestId("open-palette").waitFor();
-  assert.equal(await bertil.getByTestId("place-chat").count(), 0);
+  // Nobody reloads: the other person's page loses it, and the other administrator's list follows.
+  await bertil.getByTestId("place-chat").waitFor({ state: "detached" });
+  await bertil.getByTestId("place-home").waitFor();
+  await bertil.getByTestId("toasts").getByText("Chatt är av").waitFor();
+  assert.equal(await bertil.getByTestId("composer").count(), 0);
+  await other.getByTestId("plugin-on").waitFor();
   await card.getByTestId("plugin-on").click();
   await anna.getByTestId("place-chat").waitFor();
-  await bertil.reload();
+  await other.getByTestId("plugin-off").waitFor();
+  await bertil.getByTestId("place-chat").waitFor();
+  await bertil.getByTestId("composer").waitFor();
+  assert.equal(bertil.url(), address, "whoever was in a conversation is back in it");
+  assert.equal(await bertil.evaluate(() => window.sameDocument), true, "without a reload");
+  await bertil.goto(acme);
   await bertil.getByTestId("conversation").first().waitFor();
   assert.equal(await bertil.getByTestId("conversation").count(), before);
+  await other.context().close();
+});
+
+test("groups are made, named, filled, emptied and deleted", async () => {
+  const greta = await openPage(browser);
+  await signIn(greta, server.url("globex"), "greta");
+  await greta.getByTestId("place-people").click();
+  await greta.getByTestId("tab-groups").click();
+  await greta.getByText("Inga grupper än").waitFor();
+  await greta.getByTestId("new-group").click();
+  await greta.getByTestId("group-name").fill("Jour");
+  await greta.getByTestId("group-submit").click();
+  const group = greta.getByTestId("group").filter({ hasText: "Jour" });
+  // A new group stands open, with people to add.
+  await group.getByTestId("no-members").waitFor();
+  await group.getByTestId("group-add").click();
+  for (const name of ["Gunnar", "Greta"]) {
+    await greta.getByTestId("people-search").fill(name);
+    await greta.getByTestId("person-option").filter({ hasText: name }).click();
+  }
+  await greta.getByTestId("group-add-submit").click();
+  await group.getByText("2 medlemmar").waitFor();
+  assert.equal(await group.getByTestId("group-member").count(), 2);
+
+  await greta.getByTestId("new-group").click();
+  await greta.getByTestId("group-name").fill("jour");
+  await greta.getByTestId("group-submit").click();
+  await greta.getByRole("alert").getByText("En annan grupp har det namnet.").waitFor();
+  await greta.keyboard.press("Escape");
+  await group.getByTestId("group-rename").click();
+  assert.equal(await greta.getByTestId("group-name").inputValue(), "Jour");
+  await greta.getByTestId("group-name").fill("Beredskap");
+  await greta.getByTestId("group-name").press("Enter");
+  const renamed = greta.getByTestId("group").filter({ hasText: "Beredskap" });
+
+  await renamed.getByTestId("group-member").filter({ hasText: "Gunnar" }).getByTestId("group-remove").click();
+  await renamed.getByText("1 medlem", { exact: true }).waitFor();
+  await greta.getByTestId("toasts").getByRole("button", { name: "Ångra" }).click();
+  await renamed.getByText("2 medlemmar").waitFor();
+
+  // Another page of theirs reads the same from the server.
+  await greta.reload();
+  await renamed.getByText("2 medlemmar").waitFor();
+  await renamed.getByTestId("group-open").click();
+  await renamed.getByTestId("group-member").filter({ hasText: "Gunnar" }).waitFor();
+  await renamed.getByTestId("group-delete").click();
+  await greta.getByTestId("confirm").getByText("dess 2 medlemmar blir kvar").waitFor();
+  await greta.getByTestId("confirm").getByRole("button").last().click();
+  await greta.getByText("Inga grupper än").waitFor();
+  assertFine(greta, /status of 409/);
+  await greta.context().close();
+});
+
+test("groups are kept with keys alone, on a phone and in English", async () => {
+  const phone = await openPage(browser, { viewport: { width: 360, height: 740 }, locale: "en-GB" });
+  await signIn(phone, acme, "anna");
+  await phone.evaluate(() => localStorage.setItem("vaxel:locale", "en"));
+  await phone.goto(new URL("/people", acme).href);
+  const go = async (testid, scope = phone) => {
+    await scope.getByTestId(testid).focus();
+    await phone.keyboard.press("Enter");
+  };
+  await go("tab-groups");
+  await go("new-group");
+  // The name has the focus; Enter makes the group.
+  await phone.getByTestId("group-name").waitFor();
+  await phone.keyboard.type("Receptionen på bottenvåningen i Stadshuset");
+  await phone.keyboard.press("Enter");
+  const group = phone.getByTestId("group").filter({ hasText: "Stadshuset" });
+  await group.waitFor();
+  await go("group-add", group);
+  await phone.getByTestId("people-search").waitFor();
+  await phone.keyboard.type("carin");
+  await phone.keyboard.press("Enter");
+  await go("group-add-submit");
+  await group.getByTestId("group-member").filter({ hasText: "Carin" }).waitFor();
+  const wide = await phone.evaluate(() => document.scrollingElement.scrollWidth > innerWidth);
+  assert.equal(wide, false, "nothing sticks out");
+  await go("group-remove", group);
+  await group.getByTestId("no-members").waitFor();
+  const focused = () => document.activeElement?.dataset.testid;
+  assert.equal(await phone.evaluate(focused), "group-add", "the focus stays near");
+  await go("group-delete", group);
+  await phone.getByTestId("confirm").getByRole("button").last().focus();
+  await phone.keyboard.press("Enter");
+  await group.waitFor({ state: "detached" });
+  await until(phone, () => document.activeElement?.dataset.testid === "new-group");
+  assertFine(phone);
+  await phone.context().close();
 });
 
 test("who is no administrator finds no page for administrators", async () => {

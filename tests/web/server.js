@@ -26,7 +26,7 @@ export async function startServer() {
     start: `http://localhost:${port}/`,
     url: (tenant) => `http://${tenant}.localhost:${port}/`,
     said: () => running.said(),
-    /** Ends as an update would, and comes back at the same addresses (tokens name one of them) with the same data. */
+    /** Ends as an update would, and comes back at the same addresses (a page keeps to the one it was loaded from) with the same data. */
     async restart() {
       await running.stop();
       running = await launch(data, ports, log);

@@ -37,6 +37,7 @@ const VIEWS = [
   { name: "chat", path: () => "/", ready: (page) => page.getByTestId("conversation").first() },
   { name: "conversation", path: () => `/chat/${conversation.id}`, ready: (page) => page.getByTestId("message").last() },
   { name: "people", path: () => "/people", ready: (page) => page.getByTestId("person").first() },
+  { name: "groups", path: () => "/people/groups", ready: (page) => page.getByTestId("group").first() },
   { name: "plugins", path: () => "/plugins", ready: (page) => page.getByTestId("plugin").first() },
   { name: "settings", path: () => "/settings", ready: (page) => page.getByTestId("sign-out") },
 ];
@@ -50,6 +51,8 @@ const OVERLAYS = [
   { name: "palette", path: () => "/", open: (page) => page.keyboard.press("Control+k"), ready: (page) => page.getByTestId("palette-hit").first() },
   { name: "shortcuts", path: () => "/", open: (page) => page.keyboard.press("?"), ready: (page) => page.getByTestId("shortcuts") },
   { name: "invite", path: () => "/people", open: (page) => page.getByTestId("invite").click(), ready: (page) => page.getByTestId("invite-login") },
+  { name: "group-members", path: () => "/people/groups", open: (page) => page.getByTestId("group-open").first().click(), ready: (page) => page.getByTestId("group-member").first() },
+  { name: "group-name", path: () => "/people/groups", open: (page) => page.getByTestId("new-group").click(), ready: (page) => page.getByTestId("group-name") },
   { name: "switch-off", path: () => "/plugins", open: (page) => page.getByTestId("plugin-off").first().click(), ready: (page) => page.getByTestId("confirm") },
 ];
 

@@ -15,6 +15,9 @@ pub(crate) const BROWSER: &str = "chromium";
 /// End-to-end tests move the server's wall clock with it.
 pub(crate) const CLOCK: &str = "libfaketime";
 
+/// Let's Encrypt's test directory, and the name server that goes with it: end-to-end tests get certificates there.
+pub(crate) const DIRECTORY: &str = "pebble";
+
 /// Debian's index is fetched once per run, and only if something is missing.
 static INDEX_FETCHED: AtomicBool = AtomicBool::new(false);
 
@@ -52,8 +55,12 @@ pub(crate) fn setup_all() -> Result<()> {
     guests::Toolchain::find_or_install()?;
     announce(2, 3, "Node.js packages");
     web::install("sdk/web")?;
-    announce(3, 3, "Browser, and a clock that tests can move");
-    ensure(&[BROWSER, CLOCK], "the test")
+    announce(
+        3,
+        3,
+        "Browser, a clock that tests can move, and a certificate directory",
+    );
+    ensure(&[BROWSER, CLOCK, DIRECTORY], "the test")
 }
 
 fn is_installed(package: &str) -> bool {

@@ -152,7 +152,8 @@ fn architecture(tally: &mut Tally) -> Result<()> {
 }
 
 fn e2e(tally: &mut Tally) -> Result<()> {
-    packages::ensure(&[packages::CLOCK], "the end-to-end test")?;
+    let needed = [packages::CLOCK, packages::DIRECTORY];
+    packages::ensure(&needed, "the end-to-end test")?;
     guests::stage_all()?;
     web::stage()?;
     server::build(Profile::Dev)?;

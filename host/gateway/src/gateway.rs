@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vaxel_core::{Alarms, UnixMs};
+use vaxel_core::{Alarms, PluginId, TenantId, UnixMs};
 use vaxel_identity::Identity;
 use vaxel_ops::{Health, Metrics};
 use vaxel_runtime::Runtime;
@@ -23,7 +23,7 @@ use crate::http::connections::Connections;
 use crate::rate::RateLimits;
 use crate::rpc::plugin::PluginSchemas;
 use crate::rpc::registry::Registry;
-use crate::socket::frame::Bye;
+use crate::socket::frame::{self, Bye};
 use crate::socket::sweeper::{self, Sockets};
 
 struct Inner {
@@ -120,6 +120,12 @@ impl Gateway {
             );
         }
         self.ending().cancel();
+    }
+
+    /// Tells everybody of a tenant who is here that a plugin was switched on or off.
+    pub fn tell_plugin_switched(&self, tenant: TenantId, plugin: &PluginId, enabled: bool) {
+        let frame = frame::plugin_switched(plugin, enabled);
+        self.fanout().tell(tenant, &frame);
     }
 
     /// Where the process is between start and end.

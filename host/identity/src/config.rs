@@ -6,7 +6,8 @@ use vaxel_crypto::password::Cost;
 #[derive(Clone, Debug)]
 pub struct IdentityConfig {
     /// Who issues tokens, as a URL. `{host}` stands for the tenant's first host name and `{slug}` for its slug:
-    /// `https://{host}:8443`. Never taken from a request.
+    /// `https://{host}`. Never taken from a request, and without the port that happens to be listened on: every token
+    /// ends when its issuer has another name.
     pub issuer_base: String,
     /// What one password hash costs.
     pub password_cost: Cost,

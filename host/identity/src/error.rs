@@ -38,6 +38,9 @@ pub enum IdentityError {
     /// Another person of the organization has this login.
     #[error("this login is taken")]
     LoginTaken,
+    /// Another group of the organization has this name.
+    #[error("another group has this name")]
+    GroupNameTaken,
     /// A host name belongs to one tenant only.
     #[error("this host name belongs to another organization")]
     HostTaken,
@@ -103,7 +106,9 @@ impl IdentityError {
             Self::Busy => Reason::Unavailable,
             Self::LinkGone | Self::Unknown { .. } => Reason::NotFound,
             Self::NotAdmin | Self::LastAdmin => Reason::Forbidden,
-            Self::LoginTaken | Self::HostTaken | Self::SlugTaken => Reason::Conflict,
+            Self::LoginTaken | Self::GroupNameTaken | Self::HostTaken | Self::SlugTaken => {
+                Reason::Conflict
+            }
             Self::Malformed { .. } | Self::WeakPassword { .. } => Reason::Invalid,
             Self::Storage(error) => error.reason(),
             Self::Damaged { .. } | Self::Crypto(_) | Self::Fault { .. } => Reason::Internal,
@@ -121,6 +126,7 @@ impl IdentityError {
             Self::LinkGone => "link_gone",
             Self::LastAdmin => "last_admin",
             Self::LoginTaken => "login_taken",
+            Self::GroupNameTaken => "group_name_taken",
             Self::HostTaken => "host_taken",
             Self::SlugTaken => "slug_taken",
             Self::WeakPassword { .. } => "weak_password",

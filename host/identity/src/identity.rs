@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
-use vaxel_core::{Clock, RequestId, TenantId, UnixMs};
+use vaxel_core::{Clock, Locale, RequestId, TenantId, UnixMs, UserId};
 use vaxel_crypto::Keyring;
 use vaxel_storage::Storage;
 
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) keys: ArcSwap<SigningKeys>,
     /// Tokens by their SHA-256 whose signature was found good.
     pub(crate) verified: Cache<[u8; 32], Arc<Claims>>,
+    /// The languages of people who called lately: asked for with every call.
+    pub(crate) locales: Cache<(TenantId, UserId), Locale>,
     pub(crate) revocations: Revocations,
     pub(crate) hasher: Hasher,
     /// Who waits for whom when attempts are counted.
@@ -64,6 +66,7 @@ impl Identity {
             inner: Arc::new(Inner {
                 hasher: Hasher::new(&config),
                 verified: Cache::new(config.verified_tokens_max),
+                locales: Cache::new(config.verified_tokens_max),
                 turns: Turns::default(),
                 refusals: Cache::new(REFUSALS_MAX),
                 changing: tokio::sync::Mutex::new(()),

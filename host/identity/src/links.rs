@@ -206,10 +206,7 @@ impl Identity {
                     tx.delete(LINK_OF, &user.id.to_bytes())?;
                     (user.active, user.invited) = (true, false);
                     put_user(tx, &user)?;
-                    let password = PasswordRow {
-                        phc: phc.clone(),
-                        changed_at: now,
-                    };
+                    let password = PasswordRow::new(phc.clone(), now);
                     tx.put(&user.id.to_bytes(), &password, erasure_of(user.id))?;
                     let ended = me.end_sessions(tx, user.id, None, now)?;
                     let action = match link.kind {

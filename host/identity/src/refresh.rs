@@ -11,14 +11,13 @@ use vaxel_storage::Space;
 use crate::IdentityError;
 use crate::store::{Row, SESSIONS};
 
-/// A used token still answers for so long: the reply may have been lost, or a second tab asked at once.
+/// The token before the good one still answers for so long: the reply may have been lost, or a second tab asked at
+/// once.
 pub(crate) const GRACE_MS: u64 = 10_000;
 /// A login session that nobody used for so long has ended.
 const IDLE_MS: u64 = 30 * 86_400_000;
 /// However much it is used, a person signs in anew after so long.
 const ABSOLUTE_MS: u64 = 90 * 86_400_000;
-/// Rotations within the grace that are remembered; a client does one in ten minutes.
-const RECENT_MAX: usize = 8;
 /// What a list of devices shows.
 const DEVICE_CHARS_MAX: usize = 120;
 
@@ -32,10 +31,9 @@ pub(crate) struct SessionRow {
     nonce: [u8; 32],
     /// The number of the token that is good now.
     counter: u64,
-    /// Tokens rotated within the grace, and when.
-    recent: Vec<(u64, UnixMs)>,
     pub(crate) device: String,
     pub(crate) created_at: UnixMs,
+    /// When the token before the good one was used up; at first, when the session began.
     pub(crate) refreshed_at: UnixMs,
 }
 
@@ -67,7 +65,6 @@ impl SessionRow {
         Self {
             nonce: random_bytes(),
             counter: 1,
-            recent: Vec::new(),
             device,
             created_at: now,
             refreshed_at: now,
@@ -85,16 +82,13 @@ impl SessionRow {
         if now >= self.ends_at() {
             return Presented::Over;
         }
-        self.recent.retain(|(_, at)| now.since(*at) <= GRACE_MS);
         if counter == self.counter {
-            if self.recent.len() >= RECENT_MAX {
-                self.recent.remove(0);
-            }
-            self.recent.push((counter, now));
             self.counter += 1;
             self.refreshed_at = now;
-            Presented::Rotated
-        } else if self.recent.iter().any(|(used, _)| *used == counter) {
+            return Presented::Rotated;
+        }
+        let is_previous = counter.checked_add(1) == Some(self.counter);
+        if is_previous && now.since(self.refreshed_at) <= GRACE_MS {
             Presented::Again
         } else {
             Presented::Reused
@@ -199,13 +193,25 @@ mod tests {
         let mut row = SessionRow::new("test", NOW);
         assert_eq!(row.present(1, NOW), Presented::Rotated);
         assert_eq!(row.present(1, NOW.plus_ms(GRACE_MS)), Presented::Again);
-        assert_eq!(row.present(2, NOW.plus_ms(GRACE_MS)), Presented::Rotated);
-        assert_eq!(
-            row.present(1, NOW.plus_ms(GRACE_MS)),
-            Presented::Again,
-            "two rotations ago"
-        );
         assert_eq!(row.present(1, NOW.plus_ms(GRACE_MS + 1)), Presented::Reused);
+    }
+
+    #[test]
+    fn only_the_previous_token_has_a_grace() {
+        let mut row = SessionRow::new("test", NOW);
+        assert_eq!(row.present(1, NOW), Presented::Rotated);
+        assert_eq!(row.present(2, NOW), Presented::Rotated);
+        assert_eq!(row.present(2, NOW), Presented::Again);
+        assert_eq!(row.present(1, NOW), Presented::Reused, "two rotations ago");
+    }
+
+    #[test]
+    fn a_session_of_before_reads_as_one_of_today() {
+        let mut old = serde_json::to_value(SessionRow::new("test", NOW)).unwrap();
+        old["recent"] = serde_json::json!([[1, 1_000_000_000]]);
+        old["counter"] = 2.into();
+        let mut row: SessionRow = serde_json::from_value(old).unwrap();
+        assert_eq!(row.present(1, NOW), Presented::Again);
     }
 
     #[test]

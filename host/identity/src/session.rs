@@ -72,11 +72,15 @@ impl Identity {
                 return Ok(None);
             };
             let row: Option<PasswordRow> = tx.get(&user.to_bytes())?;
-            Ok(row.map(|row| (user, row.phc)))
+            Ok(row.map(|row| (user, row)))
         })?;
-        let phc = known.as_ref().map(|(_, phc)| phc.clone());
+        let phc = known.as_ref().map(|(_, found)| found.phc.clone());
+        let outdated = known
+            .as_ref()
+            .is_some_and(|(_, found)| self.inner.hasher.is_outdated(found));
+        let to_renew = outdated.then(|| password.clone());
         let is_right = self.inner.hasher.verify(password, phc).await?;
-        let Some((user, phc)) = known.filter(|_| is_right) else {
+        let Some((user, found)) = known.filter(|_| is_right) else {
             self.note_bad_credentials(tenant).await?;
             return Err(IdentityError::BadCredentials);
         };
@@ -93,7 +97,7 @@ impl Identity {
                 .store
                 .change(tenant, |tx| {
                     let held: Option<PasswordRow> = tx.get(&user.to_bytes())?;
-                    let is_same = held.is_some_and(|held| held.phc == phc);
+                    let is_same = held.is_some_and(|held| held.is_same_password(&found));
                     let person = tx
                         .get::<User>(&user.to_bytes())?
                         .filter(|p| p.active && is_same);
@@ -109,6 +113,15 @@ impl Identity {
                 me.note_bad_credentials(tenant).await?;
                 return Err(IdentityError::BadCredentials);
             };
+            if let Some(password) = to_renew {
+                let (me, user) = (me.clone(), user.id);
+                // Nobody waits for it, and if it fails the next login tries again.
+                tokio::spawn(async move {
+                    if let Err(error) = me.renew_hash(tenant, user, password, &found).await {
+                        tracing::warn!(%error, "a password keeps a hash of an older cost");
+                    }
+                });
+            }
             me.announce(tenant, user.id, &ended, now);
             me.signed_in(tenant, user, session, &row, now)
         })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quick_cache::sync::GuardResult;
 use serde::{Deserialize, Serialize};
 use vaxel_core::{Actor, Locale, OpCx, TenantId, UnixMs, UserId};
 use vaxel_crypto::{ErasureKey, Secret};
@@ -103,10 +104,7 @@ impl Identity {
             .change(tenant, |tx| {
                 add_user(tx, &login_key, &user)?;
                 if let Some(phc) = &phc {
-                    let row = PasswordRow {
-                        phc: phc.clone(),
-                        changed_at: user.created_at,
-                    };
+                    let row = PasswordRow::new(phc.clone(), user.created_at);
                     tx.put(&user.id.to_bytes(), &row, erasure_of(user.id))?;
                 }
                 Ok(())
@@ -246,18 +244,50 @@ impl Identity {
         locale: Option<Locale>,
     ) -> Result<User, IdentityError> {
         let display_name = display_name.map(names::display_name).transpose()?;
-        self.inner
-            .store
-            .change(tenant, |tx| {
-                let mut row: User = user_required(tx, user)?;
-                if let Some(name) = &display_name {
-                    row.display_name.clone_from(name);
+        let me = self.clone();
+        self.detached(async move {
+            let row = me
+                .inner
+                .store
+                .change(tenant, |tx| {
+                    let mut row: User = user_required(tx, user)?;
+                    if let Some(name) = &display_name {
+                        row.display_name.clone_from(name);
+                    }
+                    row.locale = locale.unwrap_or(row.locale);
+                    tx.put(&user.to_bytes(), &row, erasure_of(user))?;
+                    Ok(row)
+                })
+                .await?;
+            // Forgotten, not replaced: of two changes at once, the later to come here need not be the later stored.
+            me.inner.locales.remove(&(tenant, user));
+            Ok(row)
+        })
+        .await
+    }
+
+    /// The language that a person reads; nothing if there is no such person. Remembered: made for every call.
+    pub fn locale_of(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+    ) -> Result<Option<Locale>, IdentityError> {
+        let key = (tenant, user);
+        if let Some(locale) = self.inner.locales.get(&key) {
+            return Ok(Some(locale));
+        }
+        match self.inner.locales.get_value_or_guard(&key, None) {
+            GuardResult::Value(locale) => Ok(Some(locale)),
+            GuardResult::Guard(place) => {
+                let locale = self.user(tenant, user)?.map(|user| user.locale);
+                if let Some(locale) = locale {
+                    // Refused if the language was changed meanwhile: then what was read may be the former.
+                    let _ = place.insert(locale);
                 }
-                row.locale = locale.unwrap_or(row.locale);
-                tx.put(&user.to_bytes(), &row, erasure_of(user))?;
-                Ok(row)
-            })
-            .await
+                Ok(locale)
+            }
+            GuardResult::Timeout => Ok(self.user(tenant, user)?.map(|user| user.locale)),
+        }
     }
 
     /// Takes away a person's access at once: sessions end, open links are void. Their past stays.

@@ -1,4 +1,4 @@
-//! Tenants, hosts, people, links, groups and the audit, as administrators meet them.
+//! Tenants, hosts, people, links and the audit, as administrators meet them.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -9,7 +9,7 @@
 mod support;
 
 use support::{DAY_MS, House, PASSWORD, secret, somebody};
-use vaxel_core::{Actor, GroupId, Locale, OpCx, Reason, UserId};
+use vaxel_core::{Actor, Locale, OpCx, Reason, UserId};
 use vaxel_identity::{IdentityError, LinkKind, NewTenant, NewUser, Outcome, TokenError};
 
 #[tokio::test]
@@ -573,6 +573,29 @@ async fn a_login_belongs_to_one_person_of_a_tenant() {
 }
 
 #[tokio::test]
+async fn the_language_of_a_person_is_the_one_they_chose_last() {
+    let house = House::new().await;
+    let acme = house.tenant("acme").await;
+    let anna = house.user(acme, "anna", false).await.id;
+    let identity = &house.identity;
+    assert_eq!(identity.locale_of(acme, anna).unwrap(), Some(Locale::Sv));
+    for locale in [Locale::En, Locale::Sv, Locale::En] {
+        identity
+            .update_me(acme, anna, None, Some(locale))
+            .await
+            .unwrap();
+        assert_eq!(identity.locale_of(acme, anna).unwrap(), Some(locale));
+        assert_eq!(identity.locale_of(acme, anna).unwrap(), Some(locale));
+    }
+    let nobody = UserId::from_u128(9);
+    assert_eq!(identity.locale_of(acme, nobody).unwrap(), None);
+    assert_eq!(identity.locale_of(acme, nobody).unwrap(), None);
+    // Another tenant has nobody of this id.
+    let globex = house.tenant("globex").await;
+    assert_eq!(identity.locale_of(globex, anna).unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_person_changes_their_name_and_language() {
     let house = House::new().await;
     let acme = house.tenant("acme").await;
@@ -605,38 +628,6 @@ async fn a_person_changes_their_name_and_language() {
             .await
             .is_err()
     );
-}
-
-#[tokio::test]
-async fn groups_hold_people_of_their_tenant() {
-    let house = House::new().await;
-    let (acme, globex) = (house.tenant("acme").await, house.tenant("globex").await);
-    let admin = house.user(acme, "admin", true).await;
-    let anna = house.user(acme, "anna", false).await;
-    let stranger = house.user(globex, "greta", false).await;
-    let cx = house.cx(acme, admin.id);
-    let identity = &house.identity;
-    let group = identity.create_group(&cx, "Växeln").await.unwrap().id;
-    identity.add_member(&cx, group, anna.id).await.unwrap();
-    identity.add_member(&cx, group, anna.id).await.unwrap();
-    identity.add_member(&cx, group, admin.id).await.unwrap();
-    assert!(identity.add_member(&cx, group, stranger.id).await.is_err());
-    assert!(
-        identity
-            .add_member(&cx, GroupId::from_u128(9), anna.id)
-            .await
-            .is_err()
-    );
-    assert_eq!(identity.groups_of(acme, anna.id).unwrap(), [group]);
-    let (first, next) = identity.members_of(acme, group, None, 1).unwrap();
-    let (second, end) = identity.members_of(acme, group, next, 1).unwrap();
-    let mut both = [admin.id, anna.id];
-    both.sort();
-    assert_eq!(([first, second].concat(), end), (both.to_vec(), None));
-    identity.remove_member(&cx, group, anna.id).await.unwrap();
-    assert!(identity.groups_of(acme, anna.id).unwrap().is_empty());
-    assert_eq!(identity.groups(acme).unwrap().len(), 1);
-    assert!(identity.groups(globex).unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -196,6 +196,37 @@ async fn a_lost_reply_and_a_second_tab_get_the_same_successor() {
 }
 
 #[tokio::test]
+async fn a_token_of_two_rotations_ago_is_reuse_at_once() {
+    let house = House::new().await;
+    let acme = house.tenant("acme").await;
+    house.user(acme, "anna", false).await;
+    let identity = &house.identity;
+    let first = house.login(acme, "anna").await;
+    let second = identity
+        .refresh(acme, first.refresh_token.expose())
+        .await
+        .unwrap();
+    house.clock.advance_ms(1);
+    let third = identity
+        .refresh(acme, second.refresh_token.expose())
+        .await
+        .unwrap();
+    let previous = identity
+        .refresh(acme, second.refresh_token.expose())
+        .await
+        .unwrap();
+    assert_eq!(previous.refresh_token, third.refresh_token);
+    let older = identity.refresh(acme, first.refresh_token.expose()).await;
+    assert!(matches!(older, Err(IdentityError::RefreshReused)));
+    let owner = identity.refresh(acme, third.refresh_token.expose()).await;
+    assert!(matches!(owner, Err(IdentityError::SessionGone)));
+    assert_eq!(
+        identity.verify(&third.access_token),
+        Err(TokenError::Revoked)
+    );
+}
+
+#[tokio::test]
 async fn a_forged_refresh_token_ends_nothing() {
     let house = House::new().await;
     let acme = house.tenant("acme").await;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::TlsError;
+use crate::acme::challenge;
 
 /// A connection after its handshake.
 pub type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
@@ -53,6 +54,7 @@ impl TlsAcceptor {
     pub(crate) fn new(
         provider: Arc<CryptoProvider>,
         resolver: Arc<dyn ResolvesServerCert>,
+        challenges: bool,
         limits: AcceptLimits,
     ) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -60,6 +62,9 @@ impl TlsAcceptor {
             .with_no_client_auth()
             .with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if challenges {
+            config.alpn_protocols.push(challenge::PROTOCOL.to_vec());
+        }
         // Sessions live in tickets that the client keeps, not in our memory. One is enough to come back with;
         // each more is another record to encrypt in every handshake.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -88,7 +93,11 @@ impl TlsAcceptor {
             .await
             .map_err(|_| TlsError::Timeout)?;
         drop(permit);
-        done.map_err(TlsError::Handshake)
+        let stream = done.map_err(TlsError::Handshake)?;
+        if alpn(&stream) == Some(challenge::PROTOCOL) {
+            return Err(TlsError::ChallengeAnswered);
+        }
+        Ok(stream)
     }
 }
 

@@ -1,12 +1,13 @@
-//! A certificate chain with its key as read from PEM, checked to belong together, and when it ends.
+//! A certificate chain with its key as read from PEM, checked to belong together, whom it names and when it ends.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use vaxel_core::UnixMs;
 
 use crate::TlsError;
@@ -25,9 +26,10 @@ impl Expiry {
 }
 
 /// A chain and its key, ready for handshakes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Usable {
     pub(crate) key: Arc<CertifiedKey>,
+    pub(crate) begins: UnixMs,
     pub(crate) expiry: Expiry,
 }
 
@@ -57,7 +59,7 @@ pub(crate) fn from_pem(
     let chain = CertificateDer::pem_slice_iter(certificate_pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| no_chain())?;
-    let expiry = chain.first().and_then(expiry).ok_or_else(no_chain)?;
+    let (begins, expiry) = chain.first().and_then(validity).ok_or_else(no_chain)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| no_key())?;
     let signer = provider
         .key_provider
@@ -70,13 +72,35 @@ pub(crate) fn from_pem(
     })?;
     Ok(Usable {
         key: Arc::new(certified),
+        begins,
         expiry,
     })
 }
 
+impl Usable {
+    /// Whether it was made for this host name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        let (Some(leaf), Ok(name)) = (self.key.cert.first(), ServerName::try_from(name)) else {
+            return false;
+        };
+        ParsedCertificate::try_from(leaf)
+            .is_ok_and(|leaf| rustls::client::verify_server_name(&leaf, &name).is_ok())
+    }
+}
+
 /// When this certificate ends; nothing if it is no certificate.
 pub(crate) fn expiry(der: &CertificateDer<'_>) -> Option<Expiry> {
+    validity(der).map(|(_, expiry)| expiry)
+}
+
+fn validity(der: &CertificateDer<'_>) -> Option<(UnixMs, Expiry)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-    let end_s = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
-    Some(Expiry(UnixMs(end_s.saturating_mul(1_000))))
+    let at = |time: x509_parser::time::ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).ok()?;
+        Some(UnixMs(seconds.saturating_mul(1_000)))
+    };
+    let validity = certificate.validity();
+    // A beginning before 1970 is as good as the beginning of time.
+    let begins = at(validity.not_before).unwrap_or_default();
+    Some((begins, Expiry(at(validity.not_after)?)))
 }

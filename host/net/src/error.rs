@@ -50,6 +50,22 @@ pub enum TlsError {
         /// The maximum.
         max: usize,
     },
+    /// The ACME directory or our account there cannot be used; no name gets anywhere until it can.
+    #[error("the ACME directory cannot be used: {0}")]
+    Directory(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The ACME directory issued nothing for one name; others may fare better.
+    #[error("the ACME directory issued nothing for {name}: {why}")]
+    Order {
+        /// For which.
+        name: String,
+        /// What the directory says.
+        why: String,
+        /// Whether it asks us to come back much later.
+        later: bool,
+    },
+    /// A directory's validator looked at a challenge certificate; there is nothing to serve after that.
+    #[error("a challenge was answered")]
+    ChallengeAnswered,
     /// Making or signing a certificate failed.
     #[error("the local authority cannot issue: {0}")]
     Issue(#[from] rcgen::Error),
@@ -80,7 +96,11 @@ impl TlsError {
         match self {
             Self::Name => Reason::Invalid,
             Self::TooManyNames { .. } | Self::Busy => Reason::LimitReached,
-            Self::Timeout | Self::Handshake(_) => Reason::Unavailable,
+            Self::Timeout
+            | Self::Handshake(_)
+            | Self::ChallengeAnswered
+            | Self::Directory(_)
+            | Self::Order { .. } => Reason::Unavailable,
             Self::File { .. }
             | Self::Unusable { .. }
             | Self::Mismatch { .. }

@@ -1,9 +1,6 @@
 //! The local authority for development and first steps: made once beside the data, it signs one short-lived leaf.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -16,8 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
 use vaxel_core::UnixMs;
 
-use crate::TlsError;
 use crate::certificate::{self, Origin, Usable};
+use crate::{TlsError, files};
 
 /// Names in one leaf: a handshake sends them all, and browsers stop reading very long lists.
 pub(crate) const NAMES_MAX: usize = 256;
@@ -51,47 +48,36 @@ impl LocalCa {
     ) -> Result<Self, TlsError> {
         let key_path = dir.join(KEY_FILE);
         let certificate_path = dir.join(CERTIFICATE_FILE);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| TlsError::file(dir, error))?;
+        files::private_dir(dir)?;
 
         // The certificate is written last: without it, a key left by a crash was never trusted by anyone.
         if !certificate_path
             .try_exists()
             .map_err(|e| TlsError::file(&certificate_path, e))?
         {
-            create(dir, &key_path, &certificate_path, now)?;
+            create(&key_path, &certificate_path, now)?;
         }
 
-        let mode = fs::metadata(&key_path)
-            .map_err(|e| TlsError::file(&key_path, e))?
-            .mode()
-            & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(TlsError::ExposedKey {
-                path: key_path,
-                mode,
-            });
-        }
-        let key_pem = read(&key_path)?;
-        let certificate_pem = read(&certificate_path)?;
+        let key_pem = files::read_private(&key_path)?;
+        let certificate_pem =
+            String::from_utf8(files::read(&certificate_path)?).map_err(|_| TlsError::Unusable {
+                path: certificate_path.clone(),
+                wanted: "certificate",
+            })?;
         // Read as any other pair, so that a key of another authority is noticed before it signs.
         certificate::from_pem(
             provider,
             certificate_pem.as_bytes(),
-            key_pem.as_bytes(),
+            &key_pem,
             Origin {
                 certificate: &certificate_path,
                 key: &key_path,
             },
         )?;
-        let der =
-            PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| TlsError::Unusable {
-                path: key_path.clone(),
-                wanted: "private key",
-            })?;
+        let der = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| TlsError::Unusable {
+            path: key_path.clone(),
+            wanted: "private key",
+        })?;
         let key = KeyPair::try_from(&der)?;
         Ok(Self {
             key_path,
@@ -150,41 +136,11 @@ fn ca_params(now: UnixMs) -> CertificateParams {
     params
 }
 
-fn create(
-    dir: &Path,
-    key_path: &Path,
-    certificate_path: &Path,
-    now: UnixMs,
-) -> Result<(), TlsError> {
+fn create(key_path: &Path, certificate_path: &Path, now: UnixMs) -> Result<(), TlsError> {
     let key = KeyPair::generate()?;
     let certificate = ca_params(now).self_signed(&key)?;
-    write_durably(dir, key_path, key.serialize_pem().as_bytes(), 0o600)?;
-    write_durably(dir, certificate_path, certificate.pem().as_bytes(), 0o644)
-}
-
-/// All of the file or none of it, also after a power loss.
-fn write_durably(dir: &Path, path: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
-    let unfinished = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        fs::File::open(dir)?.sync_all()
-    };
-    write().map_err(|error| TlsError::file(path, error))
-}
-
-fn read(path: &Path) -> Result<String, TlsError> {
-    fs::read_to_string(path).map_err(|error| TlsError::file(path, error))
+    files::write_durably(key_path, key.serialize_pem().as_bytes(), 0o600)?;
+    files::write_durably(certificate_path, certificate.pem().as_bytes(), 0o644)
 }
 
 fn named(common_name: &str) -> DistinguishedName {
@@ -194,7 +150,7 @@ fn named(common_name: &str) -> DistinguishedName {
 }
 
 /// X.509 counts in seconds; a time past its calendar becomes the calendar's end.
-fn date(at: UnixMs) -> OffsetDateTime {
+pub(crate) fn date(at: UnixMs) -> OffsetDateTime {
     i64::try_from(at.as_secs())
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())

@@ -1,23 +1,21 @@
-//! Where certificates come from: an operator's files or the local authority, renewed without a restart.
+//! Where certificates come from: an operator's files, an ACME directory or the local authority, all renewed without a
+//! restart.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::CryptoProvider;
-use vaxel_core::{Clock, UnixMs};
+use vaxel_core::{Alarms, Clock, UnixMs};
 
+use crate::acme::{Acme, AcmeConfig};
 use crate::certificate::{self, Expiry, Origin, Usable};
 use crate::local_ca::{self, LocalCa};
 use crate::resolver::CurrentCertificate;
-use crate::{AcceptLimits, TlsAcceptor, TlsError};
+use crate::{AcceptLimits, TlsAcceptor, TlsError, files};
 
 /// The local authority's leaf is renewed, and an alarm is due for one from files, when this little is left.
 pub const RENEW_BEFORE_DAYS: u64 = 30;
-/// A certificate file is a few kilobytes; more is a wrong path.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The certificate that this server shows, and how to get its next one.
 pub struct TlsMaterial {
@@ -37,6 +35,7 @@ enum Source {
         ca: Box<LocalCa>,
         names: Mutex<BTreeSet<String>>,
     },
+    Acme(Box<Acme>),
 }
 
 #[derive(PartialEq, Eq)]
@@ -88,11 +87,47 @@ impl TlsMaterial {
         })
     }
 
+    /// One certificate per name from an ACME directory, kept in `dir`. The local authority stands in for names that
+    /// have none yet, so nothing is asked of the directory here: [`Self::order_next`] does that.
+    pub fn acme<N: AsRef<str>>(
+        dir: &Path,
+        config: AcmeConfig,
+        names: &[N],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let provider = provider();
+        let names = normalised(names);
+        let acme = Acme::open(
+            dir,
+            config,
+            &names,
+            Arc::clone(&provider),
+            Arc::clone(&clock),
+        )?;
+        Ok(Self {
+            provider,
+            current: Arc::clone(acme.own()),
+            clock,
+            source: Source::Acme(Box::new(acme)),
+        })
+    }
+
+    /// Orders the certificate that is due the most, if one is. Answers whether it tried, so that there may be more.
+    /// What fails is tried again later, and told when people are about to notice. Material of other kinds needs none.
+    pub async fn order_next(&self, alarms: &dyn Alarms) -> bool {
+        match &self.source {
+            Source::Acme(acme) => acme.order_next(alarms).await,
+            Source::Files { .. } | Source::LocalCa { .. } => false,
+        }
+    }
+
     /// The names that the leaf must carry from now on, beside localhost. Answers whether a new one was issued.
     /// Material from files carries what its maker put in, so nothing happens then.
     pub fn set_names<N: AsRef<str>>(&self, names: &[N]) -> Result<bool, TlsError> {
-        let Source::LocalCa { ca, names: held } = &self.source else {
-            return Ok(false);
+        let (ca, held) = match &self.source {
+            Source::Files { .. } => return Ok(false),
+            Source::Acme(acme) => return acme.set_names(&normalised(names)),
+            Source::LocalCa { ca, names } => (ca, names),
         };
         let names = normalised(names);
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +158,7 @@ impl TlsMaterial {
                 *loaded = pair;
                 Ok(true)
             }
+            Source::Acme(acme) => acme.refresh(),
             Source::LocalCa { ca, names } => {
                 if self.days_left() >= RENEW_BEFORE_DAYS {
                     return Ok(false);
@@ -136,11 +172,12 @@ impl TlsMaterial {
     }
 
     /// Whole days until people's devices refuse what we show: the leaf, or the authority behind it if that ends first.
+    /// With ACME that of the stand-in: each name's own end is watched where it is renewed.
     pub fn days_left(&self) -> u64 {
         let now = self.clock.now();
         let leaf = self.current.expiry().days_left(now);
         match &self.source {
-            Source::Files { .. } => leaf,
+            Source::Files { .. } | Source::Acme(_) => leaf,
             Source::LocalCa { ca, .. } => local_ca::ends(ca.certificate_pem())
                 .map_or(leaf, |authority| leaf.min(authority.days_left(now))),
         }
@@ -157,13 +194,19 @@ impl TlsMaterial {
         match &self.source {
             Source::Files { .. } => None,
             Source::LocalCa { ca, .. } => Some(ca.certificate_pem()),
+            Source::Acme(acme) => Some(acme.ca_pem()),
         }
     }
 
     /// What shakes hands with this material, also after it was renewed.
     pub fn acceptor(&self, limits: AcceptLimits) -> Result<TlsAcceptor, TlsError> {
-        let resolver = Arc::clone(&self.current);
-        TlsAcceptor::new(Arc::clone(&self.provider), resolver, limits)
+        let provider = Arc::clone(&self.provider);
+        match &self.source {
+            Source::Acme(acme) => TlsAcceptor::new(provider, acme.resolver(), true, limits),
+            Source::Files { .. } | Source::LocalCa { .. } => {
+                TlsAcceptor::new(provider, Arc::clone(&self.current) as _, false, limits)
+            }
+        }
     }
 }
 
@@ -197,34 +240,12 @@ fn load(
     key: &Path,
 ) -> Result<(FilePair, Usable), TlsError> {
     let pair = FilePair {
-        certificate: read(certificate)?,
-        key: read(key)?,
+        certificate: files::read(certificate)?,
+        key: files::read(key)?,
     };
     // A group may read it (Debian's ssl-cert); everybody may not.
-    let mode = fs::metadata(key)
-        .map_err(|error| TlsError::file(key, error))?
-        .mode()
-        & 0o777;
-    if mode & 0o007 != 0 {
-        return Err(TlsError::ExposedKey {
-            path: key.to_owned(),
-            mode,
-        });
-    }
+    files::refuse_mode(key, 0o007)?;
     let origin = Origin { certificate, key };
     let usable = certificate::from_pem(provider, &pair.certificate, &pair.key, origin)?;
     Ok((pair, usable))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let length = fs::metadata(path)
-        .map_err(|error| TlsError::file(path, error))?
-        .len();
-    if length > FILE_BYTES_MAX {
-        return Err(TlsError::Unusable {
-            path: path.to_owned(),
-            wanted: "PEM",
-        });
-    }
-    fs::read(path).map_err(|error| TlsError::file(path, error))
 }

@@ -8,10 +8,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certificate::{Expiry, Usable};
 
-/// Answers every handshake with the current certificate.
-///
-/// All names stand in one certificate for now. Certificates per name (ACME) come in behind this same trait, chosen
-/// by the name that the client hello asks for; nothing else has to change.
+/// Answers every handshake with the current certificate, whatever name it asks for.
 #[derive(Debug)]
 pub(crate) struct CurrentCertificate(ArcSwap<Usable>);
 
@@ -28,10 +25,14 @@ impl CurrentCertificate {
     pub(crate) fn expiry(&self) -> Expiry {
         self.0.load().expiry
     }
+
+    pub(crate) fn key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.load().key)
+    }
 }
 
 impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().key))
+        Some(self.key())
     }
 }

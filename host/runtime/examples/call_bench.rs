@@ -32,6 +32,10 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
 };
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod bindings {
     //! The floor's own view of `wit/`.
     #![allow(unreachable_pub, clippy::large_futures, reason = "generated")]

@@ -14,8 +14,9 @@ const WASM_STACK_BYTES: usize = 512 << 10;
 /// The stack of a call: the guest's and that of the host functions it calls.
 const CALL_STACK_BYTES: usize = 2 << 20;
 
-/// Memory that a freed slot keeps where the kernel can say which of its pages were written (since Linux 6.7).
-const KEEP_BYTES_SCANNED: usize = 1 << 20;
+/// Memory that a freed slot keeps where the kernel can say which of its pages are there (since Linux 6.7). What one
+/// large call touched beyond this is given back; what is kept is cleared at the end of every call.
+const KEEP_BYTES_SCANNED: usize = 256 << 10;
 
 /// Memory that a freed slot keeps where it has to be zeroed whole.
 const KEEP_BYTES_ZEROED: usize = 16 << 10;

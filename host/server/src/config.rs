@@ -54,10 +54,36 @@ impl Default for Listen {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Tls {
-    /// Certificate chain in PEM; without it a local authority in DATA/tls issues one.
+    /// Certificate chain in PEM; without it, and without `acme`, a local authority in DATA/tls issues one.
     pub(crate) certificate: Option<PathBuf>,
     /// Its private key in PEM.
     pub(crate) key: Option<PathBuf>,
+    /// Certificates from an ACME directory, one for each host name of each organization.
+    pub(crate) acme: Option<Acme>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Acme {
+    /// The directory's address. Default: Let's Encrypt.
+    pub(crate) directory: String,
+    /// Whether the operator agrees to the directory's terms of service; nothing starts without.
+    pub(crate) terms_agreed: bool,
+    /// A mail address for the directory's operator to write to.
+    pub(crate) contact: Option<String>,
+    /// Certificates of authorities in PEM, for a private directory whose own HTTPS this machine does not trust.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Default for Acme {
+    fn default() -> Self {
+        Self {
+            directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+            terms_agreed: false,
+            contact: None,
+            ca: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -174,6 +200,36 @@ impl Config {
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key go together");
         }
+        match &self.tls.acme {
+            Some(_) if self.tls.certificate.is_some() => {
+                bail!(
+                    "tls.acme and tls.certificate exclude each other: choose where certificates come from"
+                )
+            }
+            Some(acme) => acme.check(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Acme {
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.terms_agreed {
+            bail!(
+                "tls.acme.terms_agreed must be true: certificates come only to those who agree to the terms of {}",
+                self.directory
+            );
+        }
+        if !self.directory.starts_with("https://") {
+            bail!("tls.acme.directory must be an https address");
+        }
+        let is_mail = |contact: &String| {
+            let plain = |c: char| c.is_ascii_graphic() && !matches!(c, ',' | '?' | ':' | '<' | '>');
+            contact.contains('@') && contact.chars().all(plain)
+        };
+        if !self.contact.as_ref().is_none_or(is_mail) {
+            bail!("tls.acme.contact must be one mail address, like ops@example.org");
+        }
         Ok(())
     }
 }
@@ -215,5 +271,38 @@ mod tests {
             lan.listen.http.is_none(),
             "the local network is served over HTTPS only"
         );
+    }
+
+    #[test]
+    fn acme_wants_the_terms_agreed_to_and_stands_alone() {
+        let with = |lines: &str| {
+            let config: Config = toml::from_str(&format!("[tls.acme]\n{lines}")).unwrap();
+            config.with_flags(&ServeFlags::default())
+        };
+        let config = with("terms_agreed = true\ncontact = 'ops@acme.example'").unwrap();
+        let acme = config.tls.acme.unwrap();
+        assert_eq!(
+            acme.directory,
+            "https://acme-v02.api.letsencrypt.org/directory"
+        );
+        for (lines, named) in [
+            ("", "terms_agreed"),
+            ("terms_agreed = false", "terms_agreed"),
+            (
+                "terms_agreed = true\ndirectory = 'http://ca.example/dir'",
+                "https",
+            ),
+            (
+                "terms_agreed = true\ncontact = 'mailto:ops'",
+                "mail address",
+            ),
+            (
+                "terms_agreed = true\n[tls]\ncertificate = 'a.pem'\nkey = 'a.key'",
+                "exclude",
+            ),
+        ] {
+            let error = with(lines).unwrap_err().to_string();
+            assert!(error.contains(named), "{lines}: {error}");
+        }
     }
 }

@@ -40,7 +40,17 @@ struct Organization {
     name: String,
     locale: Locale,
     people: Vec<Person>,
+    #[serde(default)]
+    groups: Vec<Group>,
     calls: Vec<Call>,
+}
+
+/// People under one name, by login.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    name: String,
+    members: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +204,16 @@ async fn build(
         people.insert(person.login.clone(), (user.id, person));
     }
     let now = house.clock.now();
+    let cx = OpCx::system(tenant, now);
+    for group in &organization.groups {
+        let made = house.identity.create_group(&cx, &group.name).await?;
+        for login in &group.members {
+            let (user, _) = people
+                .get(login)
+                .with_context(|| format!("the demo's group {} names {login}", group.name))?;
+            house.identity.add_member(&cx, made.id, *user).await?;
+        }
+    }
     let mut saved: HashMap<String, String> = people
         .iter()
         .map(|(login, (id, _))| (format!("@{login}"), id.to_string()))

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
-use vaxel_identity::{Identity, IdentityConfig};
+use vaxel_gateway::Gateway;
+use vaxel_identity::{Identity, IdentityConfig, Tenant};
 use vaxel_ops::{CountedAlarms, Metrics};
 use vaxel_runtime::{Runtime, RuntimeConfig};
 use vaxel_storage::{Storage, StorageConfig};
@@ -30,8 +31,12 @@ pub(crate) struct House {
     pub(crate) storage: Storage,
     pub(crate) identity: Identity,
     pub(crate) runtime: Runtime,
+    /// Where people reach an organization, `{host}` standing for its host name.
+    address: String,
     /// Told when host names were added, so that certificates carry them.
     pub(crate) hosts_changed: Notify,
+    /// The gateway, once there is one: open clients are told through it.
+    pub(crate) gateway: OnceLock<Gateway>,
 }
 
 impl House {
@@ -96,8 +101,16 @@ impl House {
             storage,
             identity,
             runtime,
+            address: address(config),
             hosts_changed,
+            gateway: OnceLock::new(),
         })
+    }
+
+    /// Where people reach this organization.
+    pub(crate) fn address_of(&self, tenant: &Tenant) -> String {
+        let host = tenant.hosts.first().map_or("", String::as_str);
+        self.address.replace("{host}", host)
     }
 
     /// Writes everything out and lets go of the directory.
@@ -106,13 +119,20 @@ impl House {
     }
 }
 
-/// Who issues tokens, as people reach us: from the configuration, never from a request.
+/// Who issues tokens: from the configuration, never from a request. The port that is listened on is no part of it, or
+/// listening on another one would end every token; a public port is, because it was chosen as an address.
 fn issuer_base(config: &Config) -> String {
-    match config
-        .listen
-        .public_https_port
-        .unwrap_or_else(|| config.listen.https.port())
-    {
+    at_port(config.listen.public_https_port.unwrap_or(443))
+}
+
+/// Where people reach us: from the configuration, never from a request.
+fn address(config: &Config) -> String {
+    let listen = &config.listen;
+    at_port(listen.public_https_port.unwrap_or(listen.https.port()))
+}
+
+fn at_port(port: u16) -> String {
+    match port {
         443 => "https://{host}".to_owned(),
         port => format!("https://{{host}}:{port}"),
     }

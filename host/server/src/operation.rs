@@ -189,13 +189,9 @@ async fn user_reset(house: &House, slug: &str, login: &str) -> anyhow::Result<Va
     }))
 }
 
-/// Where the link leads: the tenant's address as its tokens name it.
+/// Where the link leads: the tenant's address as people reach it.
 fn link_url(house: &House, tenant: &Tenant, token: &Secret<String>) -> String {
-    format!(
-        "{}/invite#{}",
-        house.identity.issuer(tenant),
-        token.expose()
-    )
+    format!("{}/invite#{}", house.address_of(tenant), token.expose())
 }
 
 /// How many people one look at the list reads.
@@ -251,10 +247,19 @@ async fn plugin_switch(
 ) -> anyhow::Result<Value> {
     let tenant = tenant_named(house, slug)?;
     let cx = OpCx::system(tenant.id, house.clock.now());
-    if on {
+    let action = if on {
         house.runtime.enable(&cx, plugin).await?;
+        "plugins.enable"
     } else {
         house.runtime.disable(&cx, plugin).await?;
+        "plugins.disable"
+    };
+    house
+        .identity
+        .record_act(&cx, action, plugin.as_str())
+        .await?;
+    if let Some(gateway) = house.gateway.get() {
+        gateway.tell_plugin_switched(tenant.id, plugin, on);
     }
     let state = if on { "on" } else { "off; its data stays" };
     Ok(json!({ "enabled": on, "text": format!("{plugin} is {state} for {slug}.") }))

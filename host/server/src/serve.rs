@@ -8,16 +8,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
-use vaxel_net::{AcceptLimits, RENEW_BEFORE_DAYS, TlsMaterial};
+use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};
 use crate::{admin, demo, output};
 
-/// How often certificates are looked at: changed files are taken into use, the local one is renewed.
+/// How often certificates are looked at: changed files are taken into use, those whose end is near are renewed.
 const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
 
 /// How often ended sessions and links are cleared away.
@@ -62,13 +63,22 @@ pub(crate) async fn run(
         house.metrics.clone(),
     )
     .context("opening the gateway")?;
+    house.gateway.get_or_init(|| gateway.clone());
 
     let stop = CancellationToken::new();
     let admin_socket = admin::bind(&data)?;
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&house), stop.clone()));
+    let names_changed = Arc::new(Notify::new());
     tokio::spawn(keep_tls_fresh(
         Arc::clone(&tls),
         Arc::clone(&house),
+        Arc::clone(&names_changed),
+        stop.clone(),
+    ));
+    tokio::spawn(order_certificates(
+        Arc::clone(&tls),
+        Arc::clone(&house),
+        names_changed,
         stop.clone(),
     ));
     tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
@@ -138,12 +148,25 @@ fn tls_material(data: &Path, config: &Config, house: &House) -> anyhow::Result<T
     if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         return TlsMaterial::from_files(certificate, key, clock).context("the certificate");
     }
-    TlsMaterial::local_ca(&data.join("tls"), &house.identity.host_names(), clock)
-        .context("the local certificate authority")
+    let (dir, names) = (data.join("tls"), house.identity.host_names());
+    if let Some(acme) = &config.tls.acme {
+        let acme = AcmeConfig {
+            directory: acme.directory.clone(),
+            contact: acme.contact.clone(),
+            ca: acme.ca.clone(),
+        };
+        return TlsMaterial::acme(&dir, acme, &names, clock).context("certificates by ACME");
+    }
+    TlsMaterial::local_ca(&dir, &names, clock).context("the local certificate authority")
 }
 
 /// New host names, changed files and coming ends, without a restart.
-async fn keep_tls_fresh(tls: Arc<TlsMaterial>, house: Arc<House>, stop: CancellationToken) {
+async fn keep_tls_fresh(
+    tls: Arc<TlsMaterial>,
+    house: Arc<House>,
+    names_changed: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let mut tick = tokio::time::interval(TLS_REFRESH_EVERY);
     loop {
         tokio::select! {
@@ -151,9 +174,12 @@ async fn keep_tls_fresh(tls: Arc<TlsMaterial>, house: Arc<House>, stop: Cancella
             () = house.hosts_changed.notified() => {}
             _ = tick.tick() => {}
         }
-        let renewed = tls
-            .set_names(&house.identity.host_names())
-            .and_then(|_| tls.refresh());
+        let renewed = tls.set_names(&house.identity.host_names()).and_then(|new| {
+            if new {
+                names_changed.notify_one();
+            }
+            tls.refresh()
+        });
         let alarms = &house.alarms;
         if let Err(error) = renewed {
             let detail = format!("the certificate could not be renewed: {error}");
@@ -162,6 +188,29 @@ async fn keep_tls_fresh(tls: Arc<TlsMaterial>, house: Arc<House>, stop: Cancella
         if tls.days_left() < RENEW_BEFORE_DAYS / 2 {
             let detail = format!("the certificate ends in {} days", tls.days_left());
             alarms.raise(AlarmLevel::Warning, "tls.expiring", &detail);
+        }
+    }
+}
+
+/// Certificates that a directory issues: those that are due, one after the other. Apart from the rest, because an
+/// order may take minutes.
+async fn order_certificates(
+    tls: Arc<TlsMaterial>,
+    house: Arc<House>,
+    names_changed: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut tick = tokio::time::interval(TLS_REFRESH_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = names_changed.notified() => {}
+            _ = tick.tick() => {}
+        }
+        let round = async { while tls.order_next(house.alarms.as_ref()).await {} };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = round => {}
         }
     }
 }

@@ -19,6 +19,10 @@ use vaxel_core::{LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{ErasureKey, Keyring, MasterKey};
 use vaxel_storage::{Space, Storage, StorageConfig};
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SPACE: Space = Space::host(0x7f);
 const TENANT: TenantId = TenantId::from_u128(7);
 const MESSAGE_LEN: usize = 300;

@@ -37,7 +37,7 @@ export class Client {
       state: (state) => this.#states.forEach((listener) => listener(state)),
       ready: (resumed) => this.#readies.forEach((listener) => listener(resumed)),
       bye: (code) => this.#byes.forEach((listener) => listener(code)),
-      event: (topic, data) => this.#topics.get(topic)?.forEach((listener) => listener(data as never)),
+      event: (topic, data) => this.#hear(topic, data),
     });
   }
 
@@ -109,6 +109,14 @@ export class Client {
   onBye(listener: Listener<ByeCode>): () => void {
     this.#byes.add(listener);
     return () => this.#byes.delete(listener);
+  }
+
+  #hear(topic: string, data: unknown): void {
+    this.#topics.get(topic)?.forEach((listener) => listener(data as never));
+    // A crowd comes as one list, which nobody who follows single people needs to know.
+    if (topic === 'presence.listed') {
+      for (const item of (data as Events['presence.listed']).items) this.#hear('presence.changed', item);
+    }
   }
 
   async #overHttp<T>(method: string, params: unknown, key: string | undefined, timeoutMs: number | undefined): Promise<T> {

@@ -1,6 +1,7 @@
 /** The JSON shapes of the Växel API, and which method takes and answers what. */
 
 export type UserId = string;
+export type GroupId = string;
 export type ConversationId = string;
 export type MessageId = string;
 /** Unix time in milliseconds. */
@@ -41,6 +42,14 @@ export interface Person {
   /** Has a one-time link and has not used it yet. */
   invited?: boolean;
   last_login_at?: UnixMs | null;
+}
+
+/** Several people of the organization under one name. */
+export interface Group {
+  id: GroupId;
+  name: string;
+  member_count: number;
+  created_at: UnixMs;
 }
 
 export interface SignedIn {
@@ -167,6 +176,13 @@ export interface Methods {
   'users/reactivate': M<{ user: UserId }, unknown>;
   'users/update_me': M<{ display_name?: string; locale?: Locale }, unknown>;
   'users/change_password': M<{ old: string; new: string }, unknown>;
+  'groups/list': M<Paging, Page<Group>>;
+  'groups/get': M<Paging & { group: GroupId }, Page<{ user: UserId }> & { group: Group }>;
+  'groups/create': M<{ name: string }, { id: GroupId; group: Group }>;
+  'groups/rename': M<{ group: GroupId; name: string }, { group: Group }>;
+  'groups/delete': M<{ group: GroupId }, unknown>;
+  'groups/add_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
+  'groups/remove_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;
@@ -223,6 +239,10 @@ export interface Events {
   };
   'chat.typing': { conversation: ConversationId; user: UserId };
   'presence.changed': { user: UserId; status: PresenceStatus };
+  /** Many changes at once; each is told as `presence.changed` too. */
+  'presence.listed': { items: { user: UserId; status: PresenceStatus }[] };
+  /** Told to whoever is here; after a gap, `users/me` says what is on. */
+  'plugins.switched': { plugin: string; enabled: boolean };
 }
 
 export type Topic = keyof Events;

@@ -50,6 +50,17 @@ test('a call made on the socket is answered there', async () => {
   assert.equal(server.requests.filter((request) => request.path === SEND).length, 0);
 });
 
+test('a burst of presence reaches who follows single people, in order, and who follows bursts', async () => {
+  const seen: string[] = [];
+  client.on('presence.changed', ({ user, status }) => seen.push(`${user} ${status}`));
+  client.on('presence.listed', ({ items }) => seen.push(`${items.length} at once`));
+  await connected();
+  server.publish('presence.changed', { user: 'usr_1', status: 'online' });
+  server.publish('presence.listed', { items: [{ user: 'usr_2', status: 'online' }, { user: 'usr_1', status: 'away' }] });
+  await until(() => seen.length === 4, 'all changes');
+  assert.deepEqual(seen, ['usr_1 online', '2 at once', 'usr_2 online', 'usr_1 away']);
+});
+
 test('a call made without a socket goes over HTTP with the token and a key', async () => {
   await client.session.login('anna', 'a password');
   await client.call(SEND, message('hello'));

@@ -21,6 +21,8 @@
 //! instance is gone after the call, so nothing kept in a static survives.
 
 #[cfg(target_arch = "wasm32")]
+mod arena;
+#[cfg(target_arch = "wasm32")]
 #[allow(
     unsafe_code,
     unreachable_pub,

@@ -224,14 +224,16 @@ impl Hub {
         if changes.is_empty() {
             return delivered;
         }
-        let frames = frame::presence(&changes);
-        for person in inner.people.values() {
-            for live in &person.sockets {
-                for frame in &frames {
-                    delivered.count(live.outbox.push_ephemeral(frame), &live.outbox, wake);
-                }
-            }
+        for frame in &frame::presence(&changes) {
+            inner.tell(frame, &mut delivered, wake);
         }
+        delivered
+    }
+
+    /// Tells everybody here something that is not stored.
+    pub(crate) fn tell(&self, frame: &Bytes, wake: &mut Vec<Arc<Outbox>>) -> Delivered {
+        let mut delivered = Delivered::default();
+        self.inner.lock().tell(frame, &mut delivered, wake);
         delivered
     }
 
@@ -253,6 +255,12 @@ impl Hub {
 }
 
 impl Inner {
+    fn tell(&self, frame: &Bytes, delivered: &mut Delivered, wake: &mut Vec<Arc<Outbox>>) {
+        for live in self.people.values().flat_map(|person| &person.sockets) {
+            delivered.count(live.outbox.push_ephemeral(frame), &live.outbox, wake);
+        }
+    }
+
     fn join(&mut self, audience: AudienceId, user: UserId, seq: u64) {
         let Some(person) = self.people.get_mut(&user) else {
             return;

@@ -254,3 +254,30 @@ fn all_receivers_share_one_frame() {
         .collect();
     assert_eq!(frames[0], frames[1]);
 }
+
+#[test]
+fn what_is_told_to_all_reaches_every_socket_once_and_no_audience_is_asked() {
+    let hub = Hub::new(1);
+    let outboxes: Vec<_> = (0..3).map(|n| Outbox::new(n, ROOM, 0)).collect();
+    // Two devices of one person, and one of somebody else.
+    for (outbox, owner) in outboxes.iter().zip([0, 0, 1]) {
+        hub.register(outbox, user(owner), &[], 0, Instant::now())
+            .unwrap();
+    }
+    let plugin = "example".parse().unwrap();
+    let frame = crate::socket::frame::plugin_switched(&plugin, false);
+    assert_eq!(hub.tell(&frame, &mut Vec::new()).frames, 3);
+    for outbox in &outboxes {
+        let mut taken = VecDeque::new();
+        outbox.take(&mut taken);
+        let told: Vec<_> = taken
+            .iter()
+            .map(|out| match out {
+                Out::Ephemeral(frame) => String::from_utf8(frame.to_vec()).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = r#"{"type":"event","topic":"plugins.switched","data":{"plugin":"example","enabled":false}}"#;
+        assert_eq!(told, [expected]);
+    }
+}

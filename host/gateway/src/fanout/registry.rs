@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use vaxel_core::{Clock, TenantId, UserId};
@@ -137,6 +138,19 @@ impl Fanout {
             self.metrics.delivered(delivered.frames);
             self.metrics.ephemeral_dropped(delivered.dropped);
         }
+        self.wake(&mut wake);
+    }
+
+    /// Tells everybody of a tenant who is here something that is not stored.
+    pub(crate) fn tell(&self, tenant: TenantId, frame: &Bytes) {
+        let hub = self.hubs.lock().get(&tenant).cloned();
+        let Some(hub) = hub else {
+            return;
+        };
+        let mut wake = Vec::new();
+        let delivered = hub.tell(frame, &mut wake);
+        self.metrics.delivered(delivered.frames);
+        self.metrics.ephemeral_dropped(delivered.dropped);
         self.wake(&mut wake);
     }
 

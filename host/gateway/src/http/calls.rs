@@ -67,16 +67,14 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
     let limits = gateway.limits();
     let bytes = body::read(body, limits.body_bytes_max, limits.body_timeout_ms).await?;
     let params = body::parse(&bytes)?;
-    let actor = claims
-        .as_ref()
-        .map_or(Actor::Anonymous, |claims| Actor::User(claims.user));
+    let caller = claims.as_ref().map(|claims| claims.user);
     let invocation = Invocation {
         cx: OpCx {
             tenant: tenant.id,
-            actor,
+            actor: caller.map_or(Actor::Anonymous, Actor::User),
             now: edge.now,
             request: edge.request,
-            locale: tenant.locale,
+            locale: auth::locale(gateway.identity(), &tenant, caller),
         },
         tenant,
         claims,

@@ -95,9 +95,11 @@ pub(crate) async fn authorization_server(
 ) -> Response {
     with_edge(&gateway, &request, |edge| {
         let issuer = gateway.identity().issuer(edge.tenant()?);
+        // The issuer is a name and may lack the port that the keys are read at.
+        let origin = &edge.origin;
         let metadata = json!({
             "issuer": issuer,
-            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "jwks_uri": format!("{origin}/.well-known/jwks.json"),
             "response_types_supported": [],
             "grant_types_supported": [],
             "token_endpoint_auth_methods_supported": [],

@@ -77,12 +77,19 @@ fn refused(error: RuntimeError) -> Problem {
     error.problem()
 }
 
-async fn record(
+/// Tells whoever is here, and writes it down.
+async fn switched(
     gateway: &Gateway,
     invocation: &Invocation,
-    action: &str,
     plugin: &PluginId,
+    enabled: bool,
 ) -> Result<(), Problem> {
+    gateway.tell_plugin_switched(invocation.tenant.id, plugin, enabled);
+    let action = if enabled {
+        "plugins.enable"
+    } else {
+        "plugins.disable"
+    };
     gateway
         .identity()
         .record_act(&invocation.cx, action, plugin.as_str())
@@ -123,7 +130,7 @@ async fn enable(
         .enable(&invocation.cx, &params.plugin)
         .await
         .map_err(refused)?;
-    record(&gateway, &invocation, "plugins.enable", &params.plugin).await?;
+    switched(&gateway, &invocation, &params.plugin, true).await?;
     Ok(Done {}.into())
 }
 
@@ -137,6 +144,6 @@ async fn disable(
         .disable(&invocation.cx, &params.plugin)
         .await
         .map_err(refused)?;
-    record(&gateway, &invocation, "plugins.disable", &params.plugin).await?;
+    switched(&gateway, &invocation, &params.plugin, false).await?;
     Ok(Done {}.into())
 }

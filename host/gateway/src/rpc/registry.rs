@@ -111,6 +111,7 @@ impl Registry {
         super::session::register(&mut registry)?;
         super::users::register(&mut registry)?;
         super::invitations::register(&mut registry)?;
+        super::groups::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
         super::tenant::register(&mut registry)?;

@@ -142,6 +142,7 @@ macro_rules! id_schemas {
 
 id_schemas! {
     user_id = "usr";
+    group_id = "grp";
     tenant_id = "ten";
     request_id = "req";
 }

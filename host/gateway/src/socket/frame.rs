@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vaxel_core::{Problem, RequestId, UserId};
+use vaxel_core::{PluginId, Problem, RequestId, UserId};
 use vaxel_storage::{Cursor, Event};
 
 use crate::fanout::presence::Status;
@@ -259,6 +259,20 @@ pub(crate) fn presence(changes: &[(UserId, Status)]) -> Vec<Bytes> {
     }
     all.map(|one| ephemeral("presence.changed", &text(&one)))
         .collect()
+}
+
+/// A plugin was switched on or off. Whoever is away meets it when they come back: they ask what is on.
+pub(crate) fn plugin_switched(plugin: &PluginId, enabled: bool) -> Bytes {
+    #[derive(Serialize)]
+    struct Switched<'a> {
+        plugin: &'a str,
+        enabled: bool,
+    }
+    let switched = Switched {
+        plugin: plugin.as_str(),
+        enabled,
+    };
+    ephemeral("plugins.switched", &text(&switched))
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ use super::close::part_after;
 use super::frame::{self, Bye, Inbound};
 use super::outbox::{Out, Outbox, Pushed, Room};
 use super::writer::Writer;
-use crate::Gateway;
 use crate::fanout::hub::Hub;
 use crate::fanout::replay::{Missed, missed, seat};
 use crate::http::edge::{Connection, Edge, check_same_origin};
@@ -31,6 +30,7 @@ use crate::http::problem::{respond, status_of};
 use crate::http::{Body, Response};
 use crate::rpc::invoke::invoke;
 use crate::rpc::registry::Invocation;
+use crate::{Gateway, auth};
 
 /// How long a handshake's answer may take to be sent.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -262,7 +262,7 @@ impl Session {
             Err(error) => {
                 self.gateway.metrics().refused(Refusal::Token);
                 if error == TokenError::WrongTenant {
-                    crate::auth::record_foreign(&self.gateway, &self.tenant, token).await;
+                    auth::record_foreign(&self.gateway, &self.tenant, token).await;
                 }
                 self.say_error(None, &error.problem());
                 // A socket that never was anybody has no second try; one that is somebody goes on as before.
@@ -304,18 +304,19 @@ impl Session {
         let storage = self.gateway.storage();
         let (tenant, user) = (self.tenant.id, claims.user);
         self.outbox.set_claims(claims);
-        let live = match seat(storage, &self.hub, &self.outbox, tenant, user).await {
-            Ok(live) => live,
+        let seated = match seat(storage, &self.hub, &self.outbox, tenant, user).await {
+            Ok(seated) => seated,
             Err(problem) => {
                 self.say_error(None, &problem);
                 return Err(Bye::Refused);
             }
         };
+        let live = seated.live;
         self.user = Some(user);
         let max = self.gateway.limits().replay_events_max;
         let asked = match &resume {
             None => Missed::Unasked,
-            Some(after) => missed(storage, tenant, user, after, live, max).await,
+            Some(after) => missed(storage, tenant, user, after, &seated, max).await,
         };
         let (from, frames) = match asked {
             Missed::Unasked => (live, Vec::new()),
@@ -378,7 +379,7 @@ impl Session {
                 actor: Actor::User(claims.user),
                 now,
                 request,
-                locale: self.tenant.locale,
+                locale: auth::locale(self.gateway.identity(), &self.tenant, Some(claims.user)),
             },
             tenant: Arc::clone(&self.tenant),
             claims: Some(claims),

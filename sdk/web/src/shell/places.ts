@@ -25,7 +25,8 @@ export function places(): Place[] {
 /** Which place an address belongs to; undefined where nothing is. */
 export function placeOf(segment: string): string | undefined {
   if (segment === '' || segment === 'login' || segment === 'invite') return session.has('chat') ? 'chat' : 'home';
-  if (segment === 'chat') return session.has('chat') ? 'chat' : undefined;
+  // Switched off while somebody was in it: the address stays theirs until it is on again.
+  if (segment === 'chat') return session.has('chat') ? 'chat' : 'home';
   if (segment === 'people' || segment === 'plugins') return session.admin ? segment : undefined;
   return segment === 'settings' ? 'settings' : undefined;
 }

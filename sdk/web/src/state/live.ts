@@ -1,25 +1,50 @@
 /** Ties the stores to the line: what is fetched when it stands, and what is emptied at the end of a session. */
 
+import { i18n } from '../i18n/i18n.svelte.ts';
 import { chat } from './chat.svelte.ts';
 import { drafts } from './drafts.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
 import { people } from './people.svelte.ts';
 import { client, session } from './session.svelte.ts';
+import { toasts } from './toasts.svelte.ts';
 
 export function startLive(): void {
   session.watch();
   people.watch();
   chat.watch();
+  client.on('plugins.switched', ({ plugin, enabled }) => {
+    const news = session.has(plugin) !== enabled;
+    void follow(() => session.switched(plugin, enabled));
+    // Whoever switched it has been told.
+    if (news && !session.admin) {
+      const name = i18n.t.plugins.known[plugin]?.name ?? plugin;
+      toasts.show(enabled ? i18n.t.plugins.enabled(name) : i18n.t.plugins.disabled(name));
+    }
+  });
   client.onReady((resumed) => {
     void people.fetchPresence().catch(() => undefined);
-    if (resumed) {
-      outbox.flush();
-      return;
+    if (resumed) outbox.flush();
+    else {
+      void people.fetch().catch(() => undefined);
+      if (session.has('chat')) void chat.refetch();
     }
-    void session.refresh().catch(() => undefined);
-    void people.fetch().catch(() => undefined);
-    if (session.has('chat')) void chat.refetch();
+    // What was switched on or off during a gap is in no replay.
+    void refreshSession().catch(() => undefined);
   });
+}
+
+/** Asks who we are and what is switched on, and fetches what has come. */
+export function refreshSession(): Promise<void> {
+  return follow(() => session.refresh());
+}
+
+async function follow(change: () => Promise<void> | void): Promise<void> {
+  const had = session.has('chat');
+  await change();
+  if (had || !session.has('chat')) return;
+  // What lies in the store from before is taken up once; what is in hand goes on by itself.
+  if (outbox.items.length === 0) outbox.load();
+  await chat.refetch();
 }
 
 /** Called once for each session, before anything of it is shown. */

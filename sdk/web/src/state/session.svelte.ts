@@ -66,6 +66,13 @@ class SessionState {
     if (read('locale') === null && me.user.locale) i18n.use(me.user.locale);
   }
 
+  /** A plugin was switched on or off here. */
+  switched(plugin: string, enabled: boolean): void {
+    if (!this.me || this.has(plugin) === enabled) return;
+    const others = this.me.plugins.filter((each) => each !== plugin);
+    this.me = { ...this.me, plugins: enabled ? [...others, plugin] : others };
+  }
+
   /** Leaving by choice takes what was begun here along; a session that merely ended keeps it. */
   async leave(): Promise<void> {
     for (const key of [...keys(`draft:${this.user}:`), `outbox:${this.user}`]) write(key, null);
