@@ -52,6 +52,7 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("argon2", &["vaxel-crypto"]),
     ("hkdf", &["vaxel-crypto"]),
     ("jsonwebtoken", &["vaxel-identity"]),
+    ("instant-acme", &["vaxel-net"]),
     ("axum", &["vaxel-gateway"]),
     ("hyper", &["vaxel-net", "vaxel-gateway", "vaxel-client"]),
     (

@@ -1,6 +1,7 @@
 //! Repository chores: run the product, test it, let other people's suites at it, measure it.
 
 mod bench;
+mod bindings;
 mod conform;
 mod fingerprint;
 mod groups;
@@ -26,6 +27,7 @@ Växel's chores
 
 Steps of the above, on their own:
   cargo xtask setup                 installs what is missing (as root), or says what to install
+  cargo xtask bindings              writes the Rust SDK's bindings anew, after a change in wit/
   cargo xtask build-plugins         stages plugins and test guests under stage/
   cargo xtask build-web             stages the web client under stage/web
 
@@ -44,14 +46,18 @@ fn main() -> ExitCode {
         "test" => test::HELP,
         "conform" => conform::HELP,
         "bench" => bench::HELP,
-        "setup" | "build-plugins" | "build-web" | "--help" | "-h" | "help" => HELP,
+        "setup" | "bindings" | "build-plugins" | "build-web" | "--help" | "-h" | "help" => HELP,
         other => {
             eprintln!("xtask: there is no `{other}`\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
     if wants_help
-        || help == HELP && !matches!(command.as_str(), "setup" | "build-plugins" | "build-web")
+        || help == HELP
+            && !matches!(
+                command.as_str(),
+                "setup" | "bindings" | "build-plugins" | "build-web"
+            )
     {
         println!("{help}");
         return ExitCode::SUCCESS;
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         "conform" => conform::run(&args),
         "bench" => bench::run(&args),
         "setup" => packages::setup_all(),
+        "bindings" => bindings::write(),
         "build-plugins" => guests::stage_all(),
         _ => web::stage(),
     };

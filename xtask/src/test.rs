@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::groups::{Group, Tally, run_groups};
 use crate::server::{self, Profile};
 use crate::shell::{cargo, command, root, run as run_command, run_reading};
-use crate::{guests, packages, suites, web};
+use crate::{bindings, guests, packages, suites, web};
 
 pub(crate) const HELP: &str = "\
 cargo xtask test [-- --only NAME]
@@ -117,6 +117,7 @@ fn clippy(_: &mut Tally) -> Result<()> {
 }
 
 fn plugins(_: &mut Tally) -> Result<()> {
+    bindings::check()?;
     guests::stage_all()
 }
 

@@ -106,6 +106,14 @@ impl Cache<'_> {
     }
 }
 
+/// The same component in another engine of this host, without compiling it again.
+pub(crate) fn moved(component: &Component, engine: &Engine) -> Result<Component, RuntimeError> {
+    let code = component
+        .serialize()
+        .map_err(RuntimeError::engine("serializing a component"))?;
+    load(engine, Trusted(&code)).map_err(RuntimeError::engine("loading a component"))
+}
+
 fn split(file: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = file.strip_prefix(&[FORMAT])?;
     rest.split_at_checked(MAC_LEN)

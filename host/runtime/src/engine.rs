@@ -16,7 +16,7 @@ const CALL_STACK_BYTES: usize = 2 << 20;
 
 /// Memory that a freed slot keeps where the kernel can say which of its pages are there (since Linux 6.7). What one
 /// large call touched beyond this is given back; what is kept is cleared at the end of every call.
-const KEEP_BYTES_SCANNED: usize = 256 << 10;
+const KEEP_BYTES_SCANNED: usize = 128 << 10;
 
 /// Memory that a freed slot keeps where it has to be zeroed whole.
 const KEEP_BYTES_ZEROED: usize = 16 << 10;
@@ -28,11 +28,23 @@ const MODULES_PER_COMPONENT: u32 = 4;
 /// space is scarce.
 const RESERVATIONS: [u64; 2] = [4 << 30, 256 << 20];
 
-/// The engine, with instances from a pool if this machine has the address space for one.
-pub(crate) fn start(pool_slots: u32, limits: &Limits) -> Result<Engine, RuntimeError> {
+/// Two engines that run the same code.
+pub(crate) struct Engines {
+    /// For calls: instances from a pool, if this machine has the address space for one.
+    pub(crate) calls: Engine,
+    /// For asking a component what it offers, once: instances made from nothing. That call touches much memory, and a
+    /// place in the pool would have to clear it again after every call that comes behind.
+    pub(crate) once: Engine,
+}
+
+/// Starts the engines.
+pub(crate) fn start(pool_slots: u32, limits: &Limits) -> Result<Engines, RuntimeError> {
     for reservation in RESERVATIONS {
         match Engine::new(&config(reservation, Some(pool_slots), limits)) {
-            Ok(engine) => return Ok(engine),
+            Ok(calls) => {
+                let once = unpooled(reservation, limits)?;
+                return Ok(Engines { calls, once });
+            }
             Err(error) => {
                 tracing::warn!(
                     reservation,
@@ -43,7 +55,16 @@ pub(crate) fn start(pool_slots: u32, limits: &Limits) -> Result<Engine, RuntimeE
         }
     }
     let [_, smallest] = RESERVATIONS;
-    Engine::new(&config(smallest, None, limits)).map_err(RuntimeError::engine("starting wasmtime"))
+    let engine = unpooled(smallest, limits)?;
+    Ok(Engines {
+        calls: engine.clone(),
+        once: engine,
+    })
+}
+
+fn unpooled(reservation: u64, limits: &Limits) -> Result<Engine, RuntimeError> {
+    Engine::new(&config(reservation, None, limits))
+        .map_err(RuntimeError::engine("starting wasmtime"))
 }
 
 /// What code compiled by this engine fits: its version, its settings, this processor.

@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 use vaxel_core::{Alarms, Clock, OpCx, PluginId, Problem, TenantId};
 use vaxel_crypto::Keyring;
 use vaxel_storage::Storage;
-use wasmtime::Engine;
 
-use crate::compiled::{COMPONENT_BYTES_MAX, Cache};
+use crate::compiled::{self, COMPONENT_BYTES_MAX, Cache};
 use crate::directory::Directory;
+use crate::engine::Engines;
 use crate::guest::Guest;
 use crate::manifest::Manifest;
 use crate::outcome::Failure;
@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
-    engine: Engine,
+    engines: Engines,
     cache_dir: PathBuf,
 }
 
@@ -63,12 +63,12 @@ impl Runtime {
         } = config;
         let limits = Arc::new(limits);
         let pool_slots = pool_slots.max(1);
-        let engine = engine::start(pool_slots, &limits)?;
+        let engines = engine::start(pool_slots, &limits)?;
         let slots = usize::try_from(pool_slots).unwrap_or(1);
         Ok(Self {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
-                workers: Workers::start(workers, &engine)?,
+                workers: Workers::start(workers, &engines)?,
                 slots: Arc::new(Semaphore::new(slots)),
                 storage,
                 directory: Arc::new(directory),
@@ -76,7 +76,7 @@ impl Runtime {
                 clock,
                 alarms,
                 limits,
-                engine,
+                engines,
                 cache_dir,
             }),
         })
@@ -93,20 +93,20 @@ impl Runtime {
         }
         let id = manifest.id.clone();
         let inner = Arc::clone(&self.inner);
-        let linked = tokio::task::spawn_blocking(move || {
+        let (linked, once) = tokio::task::spawn_blocking(move || {
             let cache = Cache {
                 dir: &inner.cache_dir,
                 keyring: &inner.keyring,
             };
-            let component = cache.component(&inner.engine, &package.component)?;
-            Linked::new(&inner.engine, manifest, &component)
+            let Engines { calls, once } = &inner.engines;
+            let component = cache.component(calls, &package.component)?;
+            let for_once = compiled::moved(&component, once)?;
+            let asked = Linked::new(once, manifest.clone(), &for_once)?;
+            Ok::<_, RuntimeError>((Linked::new(calls, manifest, &component)?, asked))
         })
         .await
         .map_err(|error| failed("compiling a component", error.to_string()))??;
-        let linked = Arc::new(linked);
-        let description = self.description(Arc::clone(&linked)).await?;
-        let linked = Arc::into_inner(linked)
-            .ok_or_else(|| failed("asking a plugin what it offers", "it is still being asked"))?;
+        let description = self.description(once).await?;
         let plugin = linked.described(&description)?;
         tracing::info!(
             plugin.id = %id, plugin.version = plugin.manifest.version, methods = plugin.methods.len(),
@@ -155,7 +155,7 @@ impl Runtime {
         self.inner.call(call).await
     }
 
-    async fn description(&self, linked: Arc<Linked>) -> Result<Vec<u8>, RuntimeError> {
+    async fn description(&self, linked: Linked) -> Result<Vec<u8>, RuntimeError> {
         let id = linked.manifest.id.clone();
         let guest = Guest::new(id, Arc::clone(&self.inner.limits));
         let workers = self

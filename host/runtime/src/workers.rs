@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use wasmtime::Engine;
+use wasmtime::EngineWeak;
 
 use crate::RuntimeError;
+use crate::engine::Engines;
 
 /// How long a guest runs before it is asked to give way. Shorter costs, longer is felt by its neighbours.
 const TICK: Duration = Duration::from_millis(2);
@@ -23,7 +24,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn start(threads: usize, engine: &Engine) -> Result<Self, RuntimeError> {
+    pub(crate) fn start(threads: usize, engines: &Engines) -> Result<Self, RuntimeError> {
         let failed = |error: std::io::Error| RuntimeError::Engine {
             doing: "starting the plugin workers",
             why: error.to_string(),
@@ -36,14 +37,13 @@ impl Workers {
             .enable_time()
             .build()
             .map_err(failed)?;
-        let engine = engine.weak();
-        // Ends with the engine, which guests that still run keep: without a tick they would never end.
+        let engines = [engines.calls.weak(), engines.once.weak()];
+        // Ends with the engines, which guests that still run keep: without a tick they would never end.
         std::thread::Builder::new()
             .name("vaxel-tick".to_owned())
             .spawn(move || {
-                while let Some(engine) = engine.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
+                let tick = |engine: &EngineWeak| engine.upgrade().map(|e| e.increment_epoch());
+                while engines.iter().filter_map(tick).count() > 0 {
                     std::thread::sleep(TICK);
                 }
             })
