@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vaxel_tests::{ClientError, Person, RequestOptions, ServerFrame, Socket, TestHost, patiently};
+use vaxel_tests::{
+    ClientError, HostOptions, Person, RequestOptions, SMALL_LOG, ServerFrame, Socket, TestHost,
+    patiently,
+};
 
 /// The server is fine if a person who did nothing wrong still gets an answer.
 async fn still_serves(person: &Person) {
@@ -53,16 +56,31 @@ async fn unknown_methods_are_not_found_on_both_bindings() {
 async fn wrong_types_and_unknown_fields_are_named() {
     let (_host, anna, bertil) = TestHost::with_two_users().await;
     let conversation = anna.direct_with(&bertil).await;
-    for params in [
-        json!({}),
-        json!([]),
-        json!("text"),
-        json!(null),
-        json!({"conversation": 7, "text": "x", "local_id": "y"}),
-        json!({"conversation": conversation, "text": ["x"], "local_id": "y"}),
-        json!({"conversation": conversation, "text": "x", "local_id": {}}),
-        json!({"conversation": "cnv_zz", "text": "x", "local_id": "y"}),
-        json!({"conversation": conversation, "text": "x", "local_id": "y", "tenant": "ten_1"}),
+    for (params, named) in [
+        (json!({}), "\"conversation\""),
+        (json!([]), "the parameters"),
+        (json!("text"), "the parameters"),
+        (json!(null), "the parameters"),
+        (
+            json!({"conversation": 7, "text": "x", "local_id": "y"}),
+            "/conversation",
+        ),
+        (
+            json!({"conversation": conversation, "text": ["x"], "local_id": "y"}),
+            "/text",
+        ),
+        (
+            json!({"conversation": conversation, "text": "x", "local_id": {}}),
+            "/local_id",
+        ),
+        (
+            json!({"conversation": "cnv_zz", "text": "x", "local_id": "y"}),
+            "conversation",
+        ),
+        (
+            json!({"conversation": conversation, "text": "x", "local_id": "y", "tenant": "ten_1"}),
+            "tenant",
+        ),
     ] {
         let refused = anna
             .try_chat("messages.send", params.clone())
@@ -77,6 +95,10 @@ async fn wrong_types_and_unknown_fields_are_named() {
             .await
             .unwrap_err();
         assert_eq!(over_socket.code(), refused.code(), "{params}");
+        for problem in [refused.problem(), over_socket.problem()] {
+            let detail = &problem.unwrap().detail;
+            assert!(detail.contains(named), "{params} is refused for: {detail}");
+        }
     }
     assert!(anna.history(&conversation).await.is_empty());
 }
@@ -185,6 +207,92 @@ async fn forwarded_headers_of_strangers_change_nothing() {
     assert!(!String::from_utf8_lossy(answer.body()).contains("evil"));
 }
 
+/// A proxy in front of the server: it says who sent a request, and adds that to whatever the request says itself.
+async fn proxy(server: u16, client: &'static str) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = near.read_u8().await else {
+                        return;
+                    };
+                    head.push(byte);
+                }
+                head.truncate(head.len() - 2);
+                head.extend_from_slice(
+                    format!("X-Forwarded-For: {client}\r\nX-Forwarded-Proto: https\r\n\r\n")
+                        .as_bytes(),
+                );
+                let mut far = tokio::net::TcpStream::connect(("127.0.0.1", server))
+                    .await
+                    .unwrap();
+                far.write_all(&head).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_is_itself_whatever_it_says() {
+    let host = TestHost::start_with(HostOptions {
+        config: format!(
+            "proxies = ['127.0.0.1']\n\
+             [listen]\nhttp = '127.0.0.1:0'\n\
+             [limits]\naddress_per_s = 1\naddress_burst = 5\n{SMALL_LOG}"
+        ),
+        ..HostOptions::default()
+    })
+    .await;
+    let server = host.plain_port();
+    // Nobody is signed in, so each answer costs the client one of its five.
+    let ask = async |port: u16, says: &str| {
+        let mut wire = tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let request = format!(
+            "POST /api/v1/users/me HTTP/1.1\r\nHost: acme.localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\nX-Forwarded-For: {says}\r\n\r\n{{}}"
+        );
+        wire.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = patiently("an answer", wire.read_to_string(&mut answer)).await;
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let one = proxy(server, "203.0.113.1").await;
+    let mut answers = Vec::new();
+    for says in [
+        "garbage",
+        "127.0.0.1",
+        "unknown, ::1",
+        "",
+        "198.51.100.9",
+        "x",
+    ] {
+        answers.push(ask(one, says).await);
+    }
+    for _ in 0..4 {
+        answers.push(ask(one, "garbage").await);
+    }
+    assert_eq!(answers[..5], ["401"; 5]);
+    assert!(answers[5..].contains(&"429".to_owned()), "{answers:?}");
+    // Another client is not held to account for it.
+    let other = proxy(server, "203.0.113.2").await;
+    assert_eq!(ask(other, "203.0.113.1").await, "401");
+    // A proxy that names nobody is refused: who is behind it would pass for this machine.
+    let broken = proxy(server, "unknown").await;
+    assert_eq!(ask(broken, "203.0.113.3").await, "400");
+    // Without a word of any proxy it is this machine itself, which is not limited.
+    for _ in 0..10 {
+        assert_eq!(ask(server, "127.0.0.1").await, "401");
+    }
+}
+
 #[tokio::test]
 async fn a_socket_of_a_foreign_page_is_not_opened() {
     let (_host, anna, _bertil) = TestHost::with_two_users().await;
@@ -254,14 +362,18 @@ async fn an_oversized_frame_ends_that_socket_only() {
     let mut socket = anna.client.socket(None).await.unwrap();
     let _ = socket.send_text("x".repeat(3 * 1024 * 1024)).await;
     until_closed(&mut socket).await;
+    // One that only says how large it will be has nothing on the line that could push the server's last words away.
+    let mut head = vec![0x81, 0xff];
+    head.extend_from_slice(&(3 * 1024 * 1024_u64).to_be_bytes());
+    head.extend_from_slice(&[0; 4]);
+    assert_eq!(close_code(&anna, &head).await, Some(1009));
     still_serves(&anna).await;
     anna.socket_call("users/me", json!({})).await.unwrap();
 }
 
-#[tokio::test]
-async fn bytes_that_are_no_websocket_end_that_connection_only() {
-    let (_host, anna, _bertil) = TestHost::with_two_users().await;
-    let endpoint = anna.client.endpoint();
+/// Opens a socket by hand, sends these bytes behind the handshake, and answers the code that it is closed with.
+async fn close_code(person: &Person, bytes: &[u8]) -> Option<u16> {
+    let endpoint = person.client.endpoint();
     let upgrade = format!(
         "GET /api/v1/socket HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: vaxel.v1\r\n\
@@ -269,27 +381,48 @@ async fn bytes_that_are_no_websocket_end_that_connection_only() {
         endpoint.authority(),
         endpoint.origin()
     );
-    let garbage: [&[u8]; 6] = [
-        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+    let mut wire = endpoint.open().await.unwrap();
+    wire.write_all(upgrade.as_bytes()).await.unwrap();
+    wire.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset behind the last words is fine.
+    let _ = patiently("the end of the connection", wire.read_to_end(&mut answer)).await;
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{bytes:x?}");
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n")?;
+    // Short frames of a server: kind, length, payload.
+    let mut frames = &answer[head + 4..];
+    while let [kind, len, rest @ ..] = frames {
+        let (payload, behind) = rest.split_at_checked(usize::from(*len))?;
+        if *kind == 0x88 {
+            let code = payload.first_chunk::<2>()?;
+            return Some(u16::from_be_bytes(*code));
+        }
+        frames = behind;
+    }
+    None
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_websocket_end_that_connection_only() {
+    let (_host, anna, _bertil) = TestHost::with_two_users().await;
+    let garbage: [(&[u8], u16); 6] = [
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff", 1002),
         // A frame that says it is 2^63 bytes long.
-        b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00",
+        (
+            b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00",
+            1009,
+        ),
         // Unmasked text, which a client must not send.
-        b"\x81\x02hi",
+        (b"\x81\x02hi", 1002),
         // A fragmented control frame.
-        b"\x09\x80\x00\x00\x00\x00",
-        // Reserved opcode.
-        b"\x83\x80\x00\x00\x00\x00",
+        (b"\x09\x80\x00\x00\x00\x00", 1002),
+        // Reserved opcode: a kind of data that is not understood.
+        (b"\x83\x80\x00\x00\x00\x00", 1003),
         // Text that is not UTF-8.
-        b"\x81\x82\x00\x00\x00\x00\xc3\x28",
+        (b"\x81\x82\x00\x00\x00\x00\xc3\x28", 1007),
     ];
-    for bytes in garbage {
-        let mut wire = endpoint.open().await.unwrap();
-        wire.write_all(upgrade.as_bytes()).await.unwrap();
-        wire.write_all(bytes).await.unwrap();
-        let mut answer = Vec::new();
-        // A reset instead of an orderly end is fine too.
-        let _ = patiently("the end of the connection", wire.read_to_end(&mut answer)).await;
-        assert!(answer.starts_with(b"HTTP/1.1 101"), "{bytes:x?}");
+    for (bytes, code) in garbage {
+        assert_eq!(close_code(&anna, bytes).await, Some(code), "{bytes:x?}");
     }
     still_serves(&anna).await;
 }

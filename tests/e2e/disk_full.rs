@@ -122,12 +122,8 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     assert!(!refused.code().is_empty());
     let kept = bertil.history(&conversation).await;
     assert_eq!(kept[0]["text"], "före", "reads go on");
-    let log = host.log().to_lowercase();
-    assert!(
-        log.contains("disk") || log.contains("space"),
-        "an alarm says so:\n{}",
-        host.log_tail()
-    );
+    alarm_says(&host, "storage.disk_full");
+    assert!(!host.log().contains("storage.disk_back"));
 
     std::fs::remove_file(ballast).unwrap();
     patiently("writes after space returned", async {
@@ -136,7 +132,17 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
         }
     })
     .await;
+    alarm_says(&host, "storage.disk_back");
     all_is_well(&host, &anna, &conversation, kept.len() + 1).await;
+}
+
+fn alarm_says(host: &TestHost, code: &str) {
+    let raised = format!("\"alarm.code\":\"{code}\"");
+    assert!(
+        host.log().contains(&raised),
+        "no alarm {code}:\n{}",
+        host.log_tail()
+    );
 }
 
 async fn the_reserve_refuses_writes_too() {
@@ -151,6 +157,7 @@ async fn the_reserve_refuses_writes_too() {
     let refused = anna.try_chat("messages.send", params).await.unwrap_err();
     assert!(matches!(refused.status(), 503 | 507), "{refused:?}");
     assert_eq!(bertil.history(&conversation).await.len(), 1, "reads go on");
+    alarm_says(&host, "storage.disk_full");
     host.configures(SMALL_LOG);
     host.restart();
     anna.says("efter").in_conversation(&conversation).await;

@@ -257,3 +257,42 @@ async fn commands_fail_with_one_clear_sentence() {
         assert!(said.lines().count() <= 4, "{args:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = TestHost::start().await;
+    let well = host.command(&["doctor", "--json"]).json();
+    assert_eq!(well["ok"], true, "{well}");
+    let about: Vec<&str> = well["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["about"].as_str().unwrap())
+        .collect();
+    for looked_at in [
+        "log",
+        "master key",
+        "key files",
+        "disk",
+        "certificate",
+        "open files",
+        "clock",
+    ] {
+        assert!(about.contains(&looked_at), "{looked_at} in {about:?}");
+    }
+    // Asked of the running server and of the directory alone, a failure is a failure.
+    let key = host.data().join("tls/ca.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    for running in [true, false] {
+        if !running {
+            host.stop();
+        }
+        let ill = host.try_command(&["doctor"], "");
+        assert!(!ill.ok, "{}", ill.stdout);
+        assert!(ill.stdout.contains("FAIL"), "{}", ill.stdout);
+        assert!(ill.stdout.contains("chmod go="), "{}", ill.stdout);
+    }
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    host.command(&["doctor"]);
+}

@@ -191,6 +191,18 @@ impl TestHost {
     }
 
     fn serve_over(&self, data: &Path) -> Duration {
+        self.start_command(self.serve_command(data))
+    }
+
+    /// Starts the server with more flags and variables, for example as a demo.
+    pub fn serve_with(&self, flags: &[&str], environment: &[(&str, &str)]) -> Duration {
+        let mut command = self.serve_command(&self.shared.data);
+        command.args(flags).envs(environment.iter().copied());
+        self.start_command(command)
+    }
+
+    /// How the server is started.
+    fn serve_command(&self, data: &Path) -> Command {
         let ports = *self.ports();
         let mut command = Command::new(self.shared.vaxel.path());
         command
@@ -202,6 +214,10 @@ impl TestHost {
             .arg("--config")
             .arg(self.config_path())
             .envs(self.clock_environment());
+        command
+    }
+
+    fn start_command(&self, command: Command) -> Duration {
         let running = Running::start(command, &self.log_path());
         *self.ports() = running.ports;
         let took = running.took;
@@ -267,6 +283,11 @@ impl TestHost {
         let port = self.ports().http;
         let url = format!("http://{tenant}.localhost:{port}");
         Client::new(Endpoint::parse(&url).expect("an address"))
+    }
+
+    /// The port of that listener.
+    pub fn plain_port(&self) -> u16 {
+        self.ports().http
     }
 
     pub fn endpoint(&self, host: &str) -> Endpoint {

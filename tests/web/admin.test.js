@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { assertFine, openPage, startBrowser } from "./browser.js";
-import { delivered, reads, say, signIn, until } from "./screens.js";
+import { act, call, delivered, openConversation, peopleOf, reads, say, signIn, until } from "./screens.js";
 import { PASSWORD, startServer } from "./server.js";
 
 let server;
@@ -81,6 +81,40 @@ test("a link works once", async () => {
   await second.getByRole("link", { name: /Till inloggningen|Logga in/ }).waitFor();
   assert.equal(await second.getByTestId("new-password").count(), 0);
   await second.context().close();
+});
+
+test("an invitation that nobody has used is renewed, withdrawn and given again", async () => {
+  await anna.getByTestId("place-people").click();
+  await anna.getByTestId("invite").click();
+  await anna.getByTestId("invite-name").fill("Tora Väntande");
+  await anna.getByTestId("invite-submit").click();
+  const first = await anna.getByTestId("one-time-link").inputValue();
+  await anna.keyboard.press("Escape");
+  const line = anna.getByTestId("person").filter({ hasText: "Tora Väntande" });
+  await line.getByText("Inbjuden, har inte kommit än").waitFor();
+  assert.equal(await line.getByText("Avstängd").count(), 0);
+  await line.getByTestId("reset").click();
+  await anna.getByTestId("confirm").getByRole("button", { name: "Skapa länk" }).click();
+  const second = await anna.getByTestId("one-time-link").inputValue();
+  assert.notEqual(second, first);
+  await anna.keyboard.press("Escape");
+  await line.getByTestId("deactivate").click();
+  await anna.getByTestId("confirm").getByRole("button", { name: "Ta tillbaka" }).click();
+  await line.getByText("Avstängd").waitFor();
+  // Letting in somebody who never had a password means giving a link.
+  await line.getByTestId("reactivate").click();
+  await anna.getByTestId("confirm").getByRole("button", { name: "Skapa länk" }).click();
+  const third = await anna.getByTestId("one-time-link").inputValue();
+  await anna.keyboard.press("Escape");
+  const tora = await openPage(browser);
+  await tora.goto(second);
+  await tora.getByRole("link", { name: /Till inloggningen|Logga in/ }).waitFor();
+  await tora.goto("about:blank");
+  await tora.goto(third);
+  await tora.getByTestId("new-password").fill("kastanj-spade-moln-nio");
+  await tora.getByTestId("accept").click();
+  await tora.getByTestId("new-conversation").waitFor();
+  await tora.context().close();
 });
 
 test("who is switched off is out at once, and comes back", async () => {
@@ -222,6 +256,141 @@ test("groups are kept with keys alone, on a phone and in English", async () => {
   await phone.context().close();
 });
 
+test("a role lets somebody tidy up in a channel, in the page they have open", async () => {
+  const people = await peopleOf(server, "acme", "anna");
+  const { conversation } = await call(server, "acme", "anna", "plugins/chat/conversations.create", { kind: "channel", name: "Anslagstavlan", members: [people.bertil, people.carin] });
+  for (const [local_id, text] of [["first", "Säljer cykel"], ["second", "Köper cykel"]]) {
+    await call(server, "acme", "carin", "plugins/chat/messages.send", { conversation: conversation.id, text, local_id });
+  }
+  await openConversation(bertil, acme, conversation.id);
+  await delivered(bertil, "Säljer cykel").focus();
+  await delivered(bertil, "Säljer cykel").getByTestId("reply").waitFor();
+  assert.equal(await bertil.getByTestId("delete").count(), 0, "not without the role");
+  await bertil.evaluate(() => (window.sameDocument = true));
+
+  await anna.goto(new URL("/people", acme).href);
+  await anna.getByTestId("tab-roles").click();
+  await anna.getByText("Inga egna roller än").waitFor();
+  // What is there by itself is read, not changed.
+  const builtIn = anna.locator('[data-testid="built-in"][data-role="admin"]');
+  await builtIn.getByTestId("built-in-open").click();
+  await builtIn.locator('[data-permission="chat.moderate"]').waitFor();
+  assert.equal(await builtIn.locator('[data-permission="chat.read"]').count(), 0, "members have that");
+  assert.equal(await builtIn.getByRole("button").count(), 1);
+
+  await anna.getByTestId("first-role").click();
+  await anna.getByTestId("role-name").fill("Moderator");
+  await permission(anna, "chat.read").check();
+  await anna.getByTestId("role-submit").click();
+  const role = anna.getByTestId("role").filter({ hasText: "Moderator" });
+  // A new role stands open, to be given to somebody.
+  await role.getByTestId("no-holders").waitFor();
+  await role.getByTestId("role-add").click();
+  await anna.getByTestId("people-search").fill("Bertil");
+  await anna.getByTestId("person-option").filter({ hasText: "Bertil" }).click();
+  await anna.getByTestId("role-add-submit").click();
+  await role.getByTestId("role-holder").filter({ hasText: "Bertil" }).waitFor();
+
+  // What is about to change is said before, and what has changed after.
+  await role.getByTestId("role-edit").click();
+  await anna.getByTestId("role-changes").getByText("Inget är ändrat än.").waitFor();
+  assert.equal(await anna.getByTestId("role-submit").isDisabled(), true);
+  await permission(anna, "chat.moderate").check();
+  await permission(anna, "chat.read").uncheck();
+  await anna.getByTestId("role-changes").getByText("1 rättighet till och 1 rättighet mindre").waitFor();
+  await anna.getByTestId("role-submit").click();
+  await anna.getByTestId("toasts").getByText("Moderator är sparad: 1 rättighet till och 1 rättighet mindre").waitFor();
+  await role.locator('[data-permission="chat.moderate"]').waitFor();
+
+  await anna.getByTestId("new-role").click();
+  await anna.getByTestId("role-name").fill("moderator");
+  await anna.getByTestId("role-submit").click();
+  await anna.getByRole("alert").getByText("En annan roll har det namnet.").waitFor();
+  await until(anna, () => document.activeElement?.dataset.testid === "role-name");
+  await anna.keyboard.press("Escape");
+
+  await comeBack(bertil);
+  await act(bertil, "Säljer cykel", "delete");
+  await delivered(bertil, "Säljer cykel").waitFor({ state: "detached" });
+  assert.equal(await bertil.evaluate(() => window.sameDocument), true, "without a reload");
+  // Leaving the page is the end of the time for undo.
+  await bertil.goto(acme);
+  const carin = await openPage(browser);
+  await signIn(carin, acme, "carin");
+  await openConversation(carin, acme, conversation.id);
+  await delivered(carin, "Köper cykel").waitFor();
+  await until(carin, () => document.querySelector("[data-testid=messages]").textContent.includes("borttaget"));
+  assert.equal(await delivered(carin, "Säljer cykel").count(), 0);
+  await carin.context().close();
+
+  await openConversation(bertil, acme, conversation.id);
+  await delivered(bertil, "Köper cykel").focus();
+  await delivered(bertil, "Köper cykel").getByTestId("delete").waitFor();
+  await role.getByTestId("role-delete").click();
+  await anna.getByTestId("confirm").getByText("1 person förlorar genast det som rollen ger.").waitFor();
+  await anna.getByTestId("confirm").getByRole("button").last().click();
+  await anna.getByText("Inga egna roller än").waitFor();
+  await comeBack(bertil);
+  await delivered(bertil, "Köper cykel").getByTestId("delete").waitFor({ state: "detached" });
+});
+
+test("roles are kept with keys alone, on a phone and in English", async () => {
+  const phone = await openPage(browser, { viewport: { width: 360, height: 740 }, locale: "en-GB" });
+  await signIn(phone, acme, "anna");
+  await phone.evaluate(() => localStorage.setItem("vaxel:locale", "en"));
+  await phone.goto(new URL("/people", acme).href);
+  const focused = (testid) => until(phone, (wanted) => document.activeElement?.dataset.testid === wanted, testid);
+  const go = async (testid, scope = phone) => {
+    await scope.getByTestId(testid).focus();
+    await phone.keyboard.press("Enter");
+  };
+  await call(server, "acme", "anna", "groups/create", { name: "Tidskrivarna" });
+  await go("tab-roles");
+  await go("new-role");
+  // The name has the focus, then what can be given; Enter makes the role.
+  await focused("role-name");
+  await phone.keyboard.type("Keeping order in the channels of the whole municipality");
+  await phone.keyboard.press("Tab");
+  await focused("role-permission");
+  await phone.keyboard.press("Space");
+  assert.equal(await phone.getByTestId("role-permission").first().isChecked(), true);
+  await phone.keyboard.press("Enter");
+  const role = phone.getByTestId("role").filter({ hasText: "municipality" });
+  await role.getByTestId("no-holders").waitFor();
+  await go("role-add", role);
+  for (const name of ["carin", "tidskriv"]) {
+    await focused("people-search");
+    await phone.keyboard.type(name);
+    await phone.keyboard.press("Enter");
+  }
+  await go("role-add-submit");
+  await role.getByTestId("role-holder").filter({ hasText: "Carin" }).waitFor();
+  await role.getByTestId("role-holder").filter({ hasText: "Group of 0 members" }).waitFor();
+  await role.getByText("given to 2 people and groups").waitFor();
+  await focused("role-add");
+  assert.equal(await phone.evaluate(() => document.scrollingElement.scrollWidth > innerWidth), false, "nothing sticks out");
+
+  const carin = role.getByTestId("role-holder").filter({ hasText: "Carin" });
+  await go("role-remove", carin);
+  await carin.waitFor({ state: "detached" });
+  await focused("role-add");
+  await phone.getByTestId("toasts").getByRole("button", { name: "Undo" }).focus();
+  await phone.keyboard.press("Enter");
+  await carin.waitFor();
+
+  await go("role-delete", role);
+  await phone.getByTestId("confirm").getByText("1 person and everybody in Tidskrivarna (0) lose what the role gives at once.").waitFor();
+  await phone.keyboard.press("Escape");
+  await focused("role-delete");
+  await phone.keyboard.press("Enter");
+  await phone.getByTestId("confirm").getByRole("button").last().focus();
+  await phone.keyboard.press("Enter");
+  await role.waitFor({ state: "detached" });
+  await focused("new-role");
+  assertFine(phone);
+  await phone.context().close();
+});
+
 test("who is no administrator finds no page for administrators", async () => {
   await bertil.goto(acme);
   await bertil.getByTestId("conversations").waitFor();
@@ -284,7 +453,17 @@ test("a wrong password says so and tells nothing more", async () => {
 });
 
 test("no page complained meanwhile", () => {
-  // Browsers report each refused call; refusing is what two tests above are about.
-  assertFine(anna);
+  // Browsers report each refused call; refusing is what some tests above are about.
+  assertFine(anna, /status of 409/);
   assertFine(bertil, /status of (401|403|404|422)/);
 });
+
+/** The box of a permission in the window where a role is made. */
+function permission(page, name) {
+  return page.locator(`[data-testid="role-permission"][value="${name}"]`);
+}
+
+/** As when somebody turns back to their window: headless pages never lose the focus. */
+function comeBack(page) {
+  return page.evaluate(() => window.dispatchEvent(new Event("focus")));
+}

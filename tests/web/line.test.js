@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CUT, assertFine, openPage, openTab, startBrowser } from "./browser.js";
-import { call, delivered, messages, openConversation, peopleOf, reads, say, signIn } from "./screens.js";
-import { startServer } from "./server.js";
+import { call, composer, delivered, messages, openConversation, peopleOf, post, reads, say, signIn, until } from "./screens.js";
+import { PASSWORD, startServer } from "./server.js";
 import { openTunnel } from "./tunnel.js";
 
 let server;
@@ -75,9 +75,7 @@ test("what is written and said while the line is cut arrives when it stands agai
   await reads(bertil, "Skrivet i tunneln, två");
   await anna.getByTestId("offline").waitFor({ state: "detached" });
   for (const page of [anna, bertil]) {
-    const texts = await page.getByTestId("message-text").allInnerTexts();
-    const said = texts.filter((text) => /tunneln|kvar/.test(text)).map((text) => text.trim());
-    assert.deepEqual(said, ["Är du kvar?", "Skrivet i tunneln, ett", "Skrivet i tunneln, två"]);
+    assert.deepEqual(await textsOf(page, /tunneln|kvar/), ["Är du kvar?", "Skrivet i tunneln, ett", "Skrivet i tunneln, två"]);
   }
 });
 
@@ -90,6 +88,121 @@ test("what was not sent yet survives a reload without a connection", async () =>
   await reads(bertil, "Sagt innan sidan lades bort");
   await delivered(anna, "Sagt innan sidan lades bort").waitFor();
   assert.equal(await messages(bertil, "Sagt innan sidan lades bort").count(), 1);
+});
+
+test("what two tabs say without a connection stands in both, outlives either of them, and arrives once and in order", async () => {
+  const second = await openTab(anna.context());
+  await openConversation(second, acme, direct.id);
+  tunnel.cut();
+  await anna.getByTestId("offline").waitFor();
+  await say(anna, "I första fliken, ett");
+  await say(second, "I andra fliken, två");
+  await say(anna, "I första fliken, tre");
+  const said = ["I första fliken, ett", "I andra fliken, två", "I första fliken, tre"];
+  for (const page of [anna, second]) {
+    for (const text of said) await reads(page, text);
+    assert.deepEqual(await textsOf(page, /fliken,/), said);
+  }
+  // One tab is closed and the other begins anew: what each had said is still there.
+  await second.close();
+  await anna.goto("about:blank");
+  const third = await openTab(anna.context());
+  tunnel.mend();
+  await Promise.all([openConversation(anna, acme, direct.id), openConversation(third, acme, direct.id)]);
+  for (const page of [anna, third, bertil]) {
+    for (const text of said) await delivered(page, text).waitFor();
+    assert.deepEqual(await textsOf(page, /fliken,/), said);
+    assert.equal(await page.locator("[data-pending]").count(), 0);
+  }
+  assert.deepEqual(await keptOutbox(anna), []);
+  const { items } = await call(server, "acme", "bertil", "plugins/chat/messages.list", { conversation: direct.id, limit: 20 });
+  assert.deepEqual(items.map((item) => item.text).filter((text) => /fliken,/.test(text)).reverse(), said);
+  assertFine(second, CUT);
+  assertFine(third, CUT);
+  await third.close();
+});
+
+test("a message that two tabs send at the same time stands there once", async () => {
+  const { access_token: bearer } = await post(server, "acme", "session/login", { login: "anna", password: PASSWORD });
+  const params = { conversation: direct.id, text: "Skickat av två flikar på en gång", local_id: "samma-id" };
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, () => post(server, "acme", "plugins/chat/messages.send", params, bearer, { "idempotency-key": "samma-id" })),
+  );
+  assert.equal(new Set(answers.map((answer) => answer.id)).size, 1);
+  await delivered(bertil, params.text).waitFor();
+  const { items } = await call(server, "acme", "bertil", "plugins/chat/messages.list", { conversation: direct.id, limit: 20 });
+  assert.equal(items.filter((item) => item.text === params.text).length, 1);
+});
+
+test("a draft stands in both tabs, and is gone from both once it is sent", async () => {
+  const second = await openTab(bertil.context());
+  await openConversation(second, acme, direct.id);
+  await composer(bertil).fill("Påbörjat i den ena");
+  await until(second, (text) => document.querySelector("[data-testid=composer]").value === text, "Påbörjat i den ena");
+  await composer(second).press("End");
+  await composer(second).pressSequentially(", skickat i den andra");
+  await composer(second).press("Enter");
+  await delivered(bertil, "Påbörjat i den ena, skickat i den andra").waitFor();
+  await until(bertil, () => document.querySelector("[data-testid=composer]").value === "");
+  await second.close();
+});
+
+test("two messages stand in the same order live and after a reload, whatever their times say", async () => {
+  // As where two people send at the same moment, and what began later is written first.
+  const later = await openPage(browser);
+  await everyFrame(later, (text) =>
+    text.replaceAll(/\{[^{}]*"text":"Först skriven"[^{}]*/g, (message) => message.replace(/"created_at":\d+/, `"created_at":${Date.now() + 90_000}`)),
+  );
+  await signIn(later, acme, "bertil");
+  await openConversation(later, acme, direct.id);
+  await say(anna, "Först skriven");
+  await delivered(later, "Först skriven").waitFor();
+  await say(anna, "Sedan skriven");
+  await delivered(later, "Sedan skriven").waitFor();
+  const times = await later.locator("[data-message] time").evaluateAll((all) => all.slice(-2).map((each) => each.dateTime));
+  assert.ok(times[0] > times[1], `the times are ${times}`);
+  const order = ["Först skriven", "Sedan skriven"];
+  assert.deepEqual(await textsOf(later, / skriven$/), order);
+  const preview = later.locator(`[data-conversation="${direct.id}"]`);
+  await preview.filter({ hasText: "Sedan skriven" }).waitFor();
+  await later.reload();
+  await delivered(later, "Sedan skriven").waitFor();
+  assert.deepEqual(await textsOf(later, / skriven$/), order);
+  await preview.filter({ hasText: "Sedan skriven" }).waitFor();
+  assertFine(later);
+  await later.context().close();
+});
+
+test("an own message gives way to what the server took before it", async () => {
+  const slow = await openPage(browser);
+  let held;
+  let real;
+  await slow.routeWebSocket(/\/api\/v1\/socket$/, (socket) => {
+    real = socket.connectToServer();
+    socket.onMessage((text) => real.send(text));
+    real.onMessage((text) => {
+      const { topic } = JSON.parse(text);
+      if (held && topic === "chat.message.created") held.push(() => socket.send(text));
+      else socket.send(text);
+    });
+  });
+  await signIn(slow, acme, "bertil");
+  await openConversation(slow, acme, direct.id);
+  await say(anna, "Innan ordningen prövas");
+  await delivered(slow, "Innan ordningen prövas").waitFor();
+  held = [];
+  await say(anna, "Ordning: hennes");
+  await delivered(anna, "Ordning: hennes").waitFor();
+  await say(slow, "Ordning: mitt");
+  await delivered(slow, "Ordning: mitt").waitFor();
+  await delivered(anna, "Ordning: mitt").waitFor();
+  for (const release of held) release();
+  await delivered(slow, "Ordning: hennes").waitFor();
+  for (const page of [slow, anna]) assert.deepEqual(await textsOf(page, /^Ordning/), ["Ordning: hennes", "Ordning: mitt"]);
+  await slow.reload();
+  await delivered(slow, "Ordning: mitt").waitFor();
+  assert.deepEqual(await textsOf(slow, /^Ordning/), ["Ordning: hennes", "Ordning: mitt"]);
+  await slow.context().close();
 });
 
 test("a browser that reports being offline and online again misses nothing", async () => {
@@ -139,3 +252,29 @@ test("no page complained but about the connection that was cut", () => {
   // Told that the session was revoked, a tab asks once whether it still lives; the browser notes the no.
   assertFine(bertil, new RegExp(`${CUT.source}|status of 401`));
 });
+
+/** What stands in the page and fits, from top to bottom. */
+async function textsOf(page, pattern) {
+  const texts = await page.getByTestId("message-text").allInnerTexts();
+  return texts.map((text) => text.trim()).filter((text) => pattern.test(text));
+}
+
+function keptOutbox(page) {
+  return page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("vaxel:outbox:")));
+}
+
+/** Lets everything that the server tells a page pass through `change`, on the socket and over HTTP. */
+async function everyFrame(page, change) {
+  await page.routeWebSocket(/\/api\/v1\/socket$/, (socket) => {
+    const real = socket.connectToServer();
+    socket.onMessage((text) => real.send(text));
+    real.onMessage((text) => socket.send(change(text)));
+  });
+  await page.route("**/api/v1/plugins/chat/**", async (route) => {
+    const request = route.request();
+    const { authorization, "idempotency-key": key } = request.headers();
+    const method = new URL(request.url()).pathname.replace("/api/v1/", "");
+    const answer = await post(server, "acme", method, request.postDataJSON(), authorization.replace("Bearer ", ""), key ? { "idempotency-key": key } : {});
+    await route.fulfill({ contentType: "application/json", body: change(JSON.stringify(answer)) });
+  });
+}

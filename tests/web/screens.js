@@ -73,9 +73,9 @@ export async function peopleOf(server, tenant, login) {
 }
 
 /** Not with fetch: it sets Host and Origin as it sees fit, and Node resolves no names under localhost. */
-function post(server, tenant, method, params, token) {
+export function post(server, tenant, method, params, token, more = {}) {
   const url = new URL(server.url(tenant));
-  const headers = { host: url.host, origin: url.origin, "content-type": "application/json" };
+  const headers = { host: url.host, origin: url.origin, "content-type": "application/json", ...more };
   if (token) headers.authorization = `Bearer ${token}`;
   return new Promise((done, failed) => {
     const options = { host: "127.0.0.1", port: url.port, path: `/api/v1/${method}`, method: "POST", headers };

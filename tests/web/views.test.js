@@ -26,6 +26,7 @@ before(async () => {
   browser = await startBrowser();
   const list = await call(server, "acme", "anna", "plugins/chat/conversations.list", { limit: 100 });
   conversation = list.items.find((item) => item.name === "Drift & IT") ?? list.items[0];
+  await makeRoles();
 }, { timeout: 300_000 });
 
 after(async () => {
@@ -38,6 +39,7 @@ const VIEWS = [
   { name: "conversation", path: () => `/chat/${conversation.id}`, ready: (page) => page.getByTestId("message").last() },
   { name: "people", path: () => "/people", ready: (page) => page.getByTestId("person").first() },
   { name: "groups", path: () => "/people/groups", ready: (page) => page.getByTestId("group").first() },
+  { name: "roles", path: () => "/people/roles", ready: (page) => page.getByTestId("role").first() },
   { name: "plugins", path: () => "/plugins", ready: (page) => page.getByTestId("plugin").first() },
   { name: "settings", path: () => "/settings", ready: (page) => page.getByTestId("sign-out") },
 ];
@@ -53,6 +55,12 @@ const OVERLAYS = [
   { name: "invite", path: () => "/people", open: (page) => page.getByTestId("invite").click(), ready: (page) => page.getByTestId("invite-login") },
   { name: "group-members", path: () => "/people/groups", open: (page) => page.getByTestId("group-open").first().click(), ready: (page) => page.getByTestId("group-member").first() },
   { name: "group-name", path: () => "/people/groups", open: (page) => page.getByTestId("new-group").click(), ready: (page) => page.getByTestId("group-name") },
+  { name: "role-inside", path: () => "/people/roles", open: (page) => page.getByTestId("role-open").first().click(), ready: (page) => page.getByTestId("role-holder").first() },
+  { name: "role-built-in", path: () => "/people/roles", open: (page) => page.getByTestId("built-in-open").last().click(), ready: (page) => page.getByTestId("permission").first() },
+  { name: "role-new", path: () => "/people/roles", open: (page) => page.getByTestId("new-role").click(), ready: (page) => page.getByTestId("role-permission").first() },
+  { name: "role-edit", path: () => "/people/roles", open: changeRole, ready: (page) => page.getByTestId("role-changes") },
+  { name: "role-add", path: () => "/people/roles", open: giveRole, ready: (page) => page.getByTestId("person-option").first() },
+  { name: "role-delete", path: () => "/people/roles", open: (page) => page.getByTestId("role-delete").first().click(), ready: (page) => page.getByTestId("confirm") },
   { name: "switch-off", path: () => "/plugins", open: (page) => page.getByTestId("plugin-off").first().click(), ready: (page) => page.getByTestId("confirm") },
 ];
 
@@ -102,6 +110,23 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"]]) {
     await page.context().close();
   });
 }
+
+test("roles before there is any", { timeout: 120_000 }, async () => {
+  const found = [];
+  for (const scheme of ["light", "dark"]) {
+    const page = await openPage(browser, { colorScheme: scheme });
+    await signIn(page, server.url("globex"), "greta");
+    await page.goto(new URL("/people/roles", server.url("globex")).href);
+    await page.getByTestId("first-role").waitFor();
+    for (const size of WIDTHS) {
+      await page.setViewportSize(size);
+      found.push(...(await inspect(page, `roles-none-${size.width}-${scheme}-sv`)));
+    }
+    assertFine(page);
+    await page.context().close();
+  }
+  assert.deepEqual(found, []);
+});
 
 test("the start page and the login page are open to everybody", { timeout: 180_000 }, async () => {
   const found = [];
@@ -183,4 +208,27 @@ async function reactToLast(page) {
 async function createChannel(page) {
   await page.getByTestId("new-conversation").click();
   await page.getByTestId("create-channel").click();
+}
+
+/** Two roles as an organization may have them, one held by people and a group. */
+async function makeRoles() {
+  const as = (method, params) => call(server, "acme", "anna", method, params);
+  const { id } = await as("roles/create", { name: "Kanalvärdar på förvaltningen för stadsbyggnad", permissions: ["chat.moderate", "chat.create"] });
+  await as("roles/create", { name: "Vikarier", permissions: [] });
+  const groups = await as("groups/list", { limit: 1 });
+  const people = await as("users/list", { limit: 100 });
+  await as("roles/assign", { role: id, group: groups.items[0].id });
+  for (const person of people.items.slice(0, 2)) await as("roles/assign", { role: id, user: person.id });
+}
+
+async function changeRole(page) {
+  await page.getByTestId("role-edit").first().click();
+  await page.locator('[data-testid="role-permission"][value="chat.moderate"]').uncheck();
+  await page.locator('[data-testid="role-permission"][value="chat.read"]').check();
+}
+
+async function giveRole(page) {
+  await page.getByTestId("role-open").first().click();
+  await page.getByTestId("role-holder").first().waitFor();
+  await page.getByTestId("role-add").click();
 }

@@ -37,7 +37,9 @@ pub(crate) fn check() -> Result<()> {
 
 fn generated() -> Result<String> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join("wit")).context("reading wit/")?;
+    let (package, _) = resolve
+        .push_dir(root().join("wit"))
+        .context("reading wit/")?;
     let world = resolve
         .select_world(&[package], Some("plugin"))
         .context("finding the world `plugin`")?;

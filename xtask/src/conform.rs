@@ -1,4 +1,4 @@
-//! `cargo xtask conform`: suites that others wrote, against the real server.
+//! `cargo xtask conform`: suites that others wrote.
 
 use anyhow::{Result, bail};
 
@@ -8,9 +8,10 @@ use crate::suites;
 pub(crate) const HELP: &str = "\
 cargo xtask conform [NAME]
 
-Runs the suites that others wrote against the real server:
+Runs the suites that others wrote, against the real server unless it says otherwise:
 
-  autobahn       the WebSocket protocol, every case (needs Python 2.7, for example from pyenv)
+  autobahn       the WebSocket protocol, every case, against an echo server with the gateway's handshake and
+                 socket settings (needs Python 2.7, for example from pyenv)
   sslyze         what the TLS listener offers and refuses (installed under target/python)
   schemathesis   the OpenAPI document, fuzzed (also part of `cargo xtask test`)
 

@@ -22,7 +22,7 @@ Växel's chores
 
   cargo xtask run [-- FLAGS]        builds everything and starts the server with demo data
   cargo xtask test [--only NAME]    runs every test of ours
-  cargo xtask conform [NAME]        runs the suites that others wrote against the real server
+  cargo xtask conform [NAME]        runs the suites that others wrote
   cargo xtask bench [NAME]          measures, each number beside its floor
 
 Steps of the above, on their own:

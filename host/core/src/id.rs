@@ -1,5 +1,6 @@
 //! One type per kind of identifier, so a user can never be handed where a tenant is meant.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,14 +15,43 @@ pub struct ParseIdError {
     kind: &'static str,
 }
 
+/// How much randomness an id takes.
+const RANDOM_LEN: usize = 10;
+/// For how many ids one visit to the operating system brings randomness: the visit costs more than the rest of an id.
+const STOCK_IDS: usize = 64;
+
+/// Randomness for ids that are still to be made. It is no secret, and this process never forks, so nobody else has
+/// the same.
+struct Stock {
+    bytes: [u8; STOCK_IDS * RANDOM_LEN],
+    used: usize,
+}
+
+impl Stock {
+    fn take(&mut self) -> [u8; RANDOM_LEN] {
+        let next = |stock: &Self| stock.bytes.get(stock.used..)?.first_chunk().copied();
+        let taken = next(self).unwrap_or_else(|| {
+            // A machine without randomness cannot make ids that are never reused; the process ends here
+            // instead of going on with guessable ones.
+            if getrandom::fill(&mut self.bytes).is_err() {
+                std::process::abort();
+            }
+            self.used = 0;
+            next(self).unwrap_or_default()
+        });
+        self.used += RANDOM_LEN;
+        taken
+    }
+}
+
 /// A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then randomness, so that ids sort by creation.
 fn time_ordered(now: UnixMs) -> u128 {
-    let mut random = [0_u8; 10];
-    // A machine without randomness cannot make ids that are never reused; the process ends here
-    // instead of going on with guessable ones.
-    if getrandom::fill(&mut random).is_err() {
-        std::process::abort();
+    thread_local! {
+        static STOCK: RefCell<Stock> = const {
+            RefCell::new(Stock { bytes: [0; STOCK_IDS * RANDOM_LEN], used: STOCK_IDS * RANDOM_LEN })
+        };
     }
+    let random = STOCK.with_borrow_mut(Stock::take);
     uuid::Builder::from_unix_timestamp_millis(now.0, &random)
         .into_uuid()
         .as_u128()
@@ -96,6 +126,8 @@ ids! {
     UserId = "usr";
     /// Several users under one name.
     GroupId = "grp";
+    /// Permissions under one name.
+    RoleId = "rol";
     /// A signed-in device of a user.
     SessionId = "ses";
     /// One request, from the door to the log lines it leaves.
@@ -164,6 +196,8 @@ impl<'de> Deserialize<'de> for PluginId {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -190,6 +224,21 @@ mod tests {
     fn ids_sort_by_creation() {
         assert!(UserId::new(UnixMs(1_000)) < UserId::new(UnixMs(2_000)));
         assert_ne!(UserId::new(UnixMs(1_000)), UserId::new(UnixMs(1_000)));
+    }
+
+    #[test]
+    fn no_id_comes_twice_on_any_thread() {
+        let make = || -> Vec<u128> {
+            (0..10 * STOCK_IDS)
+                .map(|_| UserId::new(UnixMs(1_000)).as_u128())
+                .collect()
+        };
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(make)).collect();
+        let ids: HashSet<u128> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(ids.len(), 4 * 10 * STOCK_IDS);
     }
 
     #[test]

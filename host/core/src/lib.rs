@@ -9,5 +9,5 @@ mod reason;
 pub use alarm::{AlarmLevel, Alarms, LogAlarms};
 pub use clock::{Clock, SimClock, SystemClock, UnixMs};
 pub use cx::{Actor, Locale, OpCx};
-pub use id::{GroupId, ParseIdError, PluginId, RequestId, SessionId, TenantId, UserId};
+pub use id::{GroupId, ParseIdError, PluginId, RequestId, RoleId, SessionId, TenantId, UserId};
 pub use reason::{Problem, Reason};

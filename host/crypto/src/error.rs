@@ -43,6 +43,12 @@ pub enum CryptoError {
     /// The sealed value was changed, moved, or is of an unknown format.
     #[error("the sealed value does not open")]
     Unsealable,
+    /// A signing key, or a key that signatures are checked with, is not one.
+    #[error("{what}")]
+    SigningKey {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Hashing a password failed.
     #[error("hashing the password")]
     Password,

@@ -119,26 +119,16 @@ impl Keyring {
 
     /// Destroys an erasure key: what it sealed can never be read again.
     pub fn destroy_key(&self, tenant: TenantId, key: ErasureKey) -> Result<(), CryptoError> {
-        self.destroy(|name| *name == (tenant, key))
-    }
-
-    /// Destroys all keys of a tenant.
-    pub fn destroy_tenant(&self, tenant: TenantId) -> Result<(), CryptoError> {
-        self.destroy(|name| name.0 == tenant && *name != CHECK_NAME)
-    }
-
-    fn destroy(&self, is_doomed: impl Fn(&KeyName) -> bool) -> Result<(), CryptoError> {
+        let name = (tenant, key);
         let mut set = self.set.lock();
         let mut entries = set.entries.clone();
-        for (name, entry) in &mut entries {
-            if is_doomed(name) {
-                *entry = Entry::Tombstone;
-            }
+        if let Some(entry) = entries.get_mut(&name) {
+            *entry = Entry::Tombstone;
         }
         set.replace(entries)?;
         // Let go first: `key` takes the two locks in the other order.
         drop(set);
-        self.open.write().retain(|name, _| !is_doomed(name));
+        self.open.write().remove(&name);
         Ok(())
     }
 

@@ -4,14 +4,12 @@
 //! and only a tombstone tells that it was there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use vaxel_core::TenantId;
 
 use crate::CryptoError;
+use crate::keydisk::{KeyDisk, RealKeyDisk, make_dir};
 use crate::keyring::ErasureKey;
 
 const FILE_NAME: &str = "keyset";
@@ -39,35 +37,39 @@ const ENTRY_LEN: usize = 1 + 16 + 16 + WRAPPED_LEN + 4;
 /// The file and what it holds.
 pub(crate) struct KeySet {
     path: PathBuf,
-    file: File,
+    disk: Box<dyn KeyDisk>,
     pub(crate) entries: BTreeMap<KeyName, Entry>,
 }
 
 impl KeySet {
     /// Opens the key set in `dir`, or makes an empty one. A torn last entry was never acknowledged and is cut.
     pub(crate) fn open(dir: &Path) -> Result<Self, CryptoError> {
+        make_dir(dir).map_err(|source| io_error("creating", dir, source))?;
         let path = dir.join(FILE_NAME);
-        fs::create_dir_all(dir).map_err(|source| io_error("creating", dir, source))?;
-        if !path.exists() {
-            rewrite(&path, &BTreeMap::new())?;
-        }
-        let mut bytes = Vec::new();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| io_error("opening", &path, source))?;
-        file.read_to_end(&mut bytes)
-            .map_err(|source| io_error("reading", &path, source))?;
+        Self::open_on(Box::new(RealKeyDisk::new(path.clone())), path)
+    }
+
+    fn open_on(mut disk: Box<dyn KeyDisk>, path: PathBuf) -> Result<Self, CryptoError> {
+        let read = |disk: &dyn KeyDisk| {
+            disk.read()
+                .map_err(|source| io_error("reading", &path, source))
+        };
+        let bytes = match read(&*disk)? {
+            Some(bytes) => bytes,
+            None => {
+                rewrite(&mut *disk, &path, &BTreeMap::new())?;
+                read(&*disk)?.unwrap_or_default()
+            }
+        };
         let (entries, whole_len) = parse(&bytes)?;
         if whole_len < bytes.len() {
-            file.set_len(whole_len as u64)
-                .and_then(|()| file.sync_all())
+            disk.cut(whole_len as u64)
+                .and_then(|()| disk.sync())
                 .map_err(|source| io_error("cutting", &path, source))?;
         }
         Ok(Self {
             path,
-            file,
+            disk,
             entries,
         })
     }
@@ -80,14 +82,10 @@ impl KeySet {
     ) -> Result<(), CryptoError> {
         let entry = Entry::Wrapped(wrapped);
         let line = encode(name, &entry);
-        let written = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data());
+        let written = self.disk.append(&line).and_then(|()| self.disk.sync());
         if let Err(source) = written {
             // Whatever half of the line reached the file must not stand in front of the next one.
-            rewrite(&self.path, &self.entries)?;
-            self.reopen()?;
+            rewrite(&mut *self.disk, &self.path, &self.entries)?;
             return Err(io_error("appending to", &self.path, source));
         }
         self.entries.insert(name, entry);
@@ -96,47 +94,32 @@ impl KeySet {
 
     /// Replaces all entries, durably and at once.
     pub(crate) fn replace(&mut self, entries: BTreeMap<KeyName, Entry>) -> Result<(), CryptoError> {
-        rewrite(&self.path, &entries)?;
-        self.reopen()?;
+        rewrite(&mut *self.disk, &self.path, &entries)?;
         self.entries = entries;
         Ok(())
     }
 
     /// Copies the key set into `dir`.
     pub(crate) fn copy_to(&self, dir: &Path) -> Result<(), CryptoError> {
-        fs::create_dir_all(dir).map_err(|source| io_error("creating", dir, source))?;
-        rewrite(&dir.join(FILE_NAME), &self.entries)
-    }
-
-    fn reopen(&mut self) -> Result<(), CryptoError> {
-        self.file = OpenOptions::new()
-            .append(true)
-            .open(&self.path)
-            .map_err(|source| io_error("opening", &self.path, source))?;
-        Ok(())
+        make_dir(dir).map_err(|source| io_error("creating", dir, source))?;
+        let path = dir.join(FILE_NAME);
+        rewrite(&mut RealKeyDisk::new(path.clone()), &path, &self.entries)
     }
 }
 
-fn rewrite(path: &Path, entries: &BTreeMap<KeyName, Entry>) -> Result<(), CryptoError> {
-    let fresh = path.with_extension("new");
+fn rewrite(
+    disk: &mut dyn KeyDisk,
+    path: &Path,
+    entries: &BTreeMap<KeyName, Entry>,
+) -> Result<(), CryptoError> {
     let mut bytes = MAGIC.to_vec();
     for (name, entry) in entries {
         bytes.extend_from_slice(&encode(*name, entry));
     }
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    };
-    write().map_err(|source| io_error("writing", path, source))
+    disk.write_fresh(&bytes)
+        .and_then(|()| disk.swap())
+        .and_then(|()| disk.sync_dir())
+        .map_err(|source| io_error("writing", path, source))
 }
 
 fn encode(name: KeyName, entry: &Entry) -> [u8; ENTRY_LEN] {
@@ -207,5 +190,199 @@ fn io_error(doing: &'static str, path: &Path, source: std::io::Error) -> CryptoE
         doing,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A file's bytes as they are read, and as a power cut leaves them for certain.
+    #[derive(Clone, Default)]
+    struct Bytes {
+        now: Vec<u8>,
+        synced: Vec<u8>,
+    }
+
+    /// A disk in memory whose power fails after so many steps.
+    #[derive(Default)]
+    struct Platter {
+        main: Option<Bytes>,
+        /// What the file's name stood for when the directory was synced last.
+        named: Option<Bytes>,
+        fresh: Bytes,
+        /// The name was changed since then.
+        is_renamed: bool,
+        steps_left: u64,
+        dice: u64,
+    }
+
+    impl Platter {
+        fn roll(&mut self, sides: usize) -> usize {
+            self.dice = self
+                .dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.dice >> 33) as usize % sides
+        }
+
+        fn step(&mut self) -> io::Result<()> {
+            if self.steps_left == 0 {
+                return Err(io::Error::other("no power"));
+            }
+            self.steps_left -= 1;
+            Ok(())
+        }
+
+        /// What was not synced is there, or gone, or there in part or as zeros.
+        fn after_cut(&mut self, file: Bytes) -> Bytes {
+            let Bytes { mut now, synced } = file;
+            if now.len() < synced.len() {
+                if self.roll(2) == 0 {
+                    now = synced;
+                }
+            } else {
+                let len = synced.len() + self.roll(now.len() - synced.len() + 1);
+                now.truncate(len);
+                if self.roll(2) == 0 {
+                    now[synced.len()..].fill(0);
+                }
+            }
+            Bytes {
+                synced: now.clone(),
+                now,
+            }
+        }
+
+        fn cut_power(&mut self) {
+            let is_kept = !self.is_renamed || self.roll(2) == 0;
+            let left = if is_kept {
+                self.main.take()
+            } else {
+                self.named.take()
+            };
+            self.main = left.map(|file| self.after_cut(file));
+            self.named = self.main.clone();
+            (self.is_renamed, self.steps_left) = (false, u64::MAX);
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Sim(Arc<Mutex<Platter>>);
+
+    impl Sim {
+        fn main(&self, change: impl FnOnce(&mut Platter, &mut Bytes)) -> io::Result<()> {
+            let mut platter = self.0.lock().unwrap();
+            platter.step()?;
+            let mut file = platter.main.take().unwrap();
+            change(&mut platter, &mut file);
+            if !platter.is_renamed {
+                platter.named = Some(file.clone());
+            }
+            platter.main = Some(file);
+            Ok(())
+        }
+
+        fn open(&self) -> Result<KeySet, CryptoError> {
+            KeySet::open_on(Box::new(self.clone()), PathBuf::from(FILE_NAME))
+        }
+    }
+
+    impl KeyDisk for Sim {
+        fn read(&self) -> io::Result<Option<Vec<u8>>> {
+            let platter = self.0.lock().unwrap();
+            Ok(platter.main.as_ref().map(|file| file.now.clone()))
+        }
+
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.main(|_, file| file.now.extend_from_slice(bytes))
+        }
+
+        fn cut(&mut self, len: u64) -> io::Result<()> {
+            self.main(|_, file| file.now.truncate(len as usize))
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.main(|_, file| file.synced.clone_from(&file.now))
+        }
+
+        fn write_fresh(&mut self, bytes: &[u8]) -> io::Result<()> {
+            let mut platter = self.0.lock().unwrap();
+            platter.step()?;
+            platter.fresh = Bytes {
+                now: bytes.to_vec(),
+                synced: bytes.to_vec(),
+            };
+            Ok(())
+        }
+
+        fn swap(&mut self) -> io::Result<()> {
+            let mut platter = self.0.lock().unwrap();
+            platter.step()?;
+            platter.main = Some(std::mem::take(&mut platter.fresh));
+            platter.is_renamed = true;
+            Ok(())
+        }
+
+        fn sync_dir(&mut self) -> io::Result<()> {
+            self.main(|platter, _| platter.is_renamed = false)
+        }
+    }
+
+    fn name(number: u128) -> KeyName {
+        (TenantId::from_u128(1), ErasureKey::named(number))
+    }
+
+    /// Adds keys and destroys every third; notes what was acknowledged. Ends when the power fails.
+    fn work(disk: &Sim, known: &mut BTreeMap<KeyName, Entry>) -> Result<(), CryptoError> {
+        let mut set = disk.open()?;
+        for number in 0..12_u8 {
+            let wrapped = [number + 1; WRAPPED_LEN];
+            set.add(name(number.into()), wrapped)?;
+            known.insert(name(number.into()), Entry::Wrapped(wrapped));
+            if number % 3 == 2 {
+                let doomed = name((number - 1).into());
+                let mut entries = set.entries.clone();
+                entries.insert(doomed, Entry::Tombstone);
+                set.replace(entries)?;
+                known.insert(doomed, Entry::Tombstone);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_power_cut_takes_no_key_that_was_made_and_brings_none_back_that_was_destroyed() {
+        let mut cut = 0;
+        for steps in 0..50 {
+            for seed in 0..20 {
+                let disk = Sim::default();
+                (
+                    disk.0.lock().unwrap().steps_left,
+                    disk.0.lock().unwrap().dice,
+                ) = (steps, steps * 100 + seed);
+                let mut known = BTreeMap::new();
+                cut += u32::from(work(&disk, &mut known).is_err());
+                disk.0.lock().unwrap().cut_power();
+                let mut set = disk.open().unwrap();
+                for (name, entry) in &known {
+                    let found = set.entries.get(name);
+                    let may_be_destroyed = *entry != Entry::Tombstone
+                        && known.len() % 3 == 0
+                        && found == Some(&Entry::Tombstone);
+                    assert!(
+                        found == Some(entry) || may_be_destroyed,
+                        "{steps} steps, seed {seed}"
+                    );
+                }
+                assert!(set.entries.len() <= known.len() + 1);
+                set.add(name(99), [99; WRAPPED_LEN]).unwrap();
+                assert!(disk.open().unwrap().entries == set.entries);
+            }
+        }
+        assert!(cut > 500, "{cut} cuts: no test at all");
     }
 }

@@ -84,7 +84,7 @@ impl Ciphers {
             out.push(FORMAT_NAMED);
             out.extend_from_slice(&erasure.to_bytes());
         }
-        let nonce = fresh_nonce();
+        let nonce: [u8; NONCE_LEN] = random_bytes();
         out.extend_from_slice(&nonce);
         let start = out.len();
         out.extend_from_slice(plaintext);
@@ -178,48 +178,9 @@ fn with_aad<T>(parts: &[&[u8]], use_it: impl FnOnce(&[u8]) -> T) -> T {
     })
 }
 
-/// How many nonces one visit to the operating system brings: the visit costs more than the sealing.
-const NONCES_PER_FILL: usize = 64;
-
-fn fresh_nonce() -> [u8; NONCE_LEN] {
-    struct Pool {
-        bytes: [u8; NONCES_PER_FILL * NONCE_LEN],
-        used: usize,
-    }
-    thread_local! {
-        static POOL: RefCell<Pool> =
-            const { RefCell::new(Pool { bytes: [0; NONCES_PER_FILL * NONCE_LEN], used: usize::MAX }) };
-    }
-    POOL.with_borrow_mut(|pool| {
-        let next = pool
-            .bytes
-            .get(pool.used..)
-            .and_then(|rest| rest.first_chunk())
-            .copied();
-        if let Some(nonce) = next {
-            pool.used += NONCE_LEN;
-            return nonce;
-        }
-        pool.bytes = random_bytes();
-        pool.used = NONCE_LEN;
-        pool.bytes
-            .first_chunk()
-            .copied()
-            .unwrap_or_else(random_bytes)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
-
-    #[test]
-    fn no_nonce_comes_twice() {
-        let nonces: HashSet<_> = (0..10 * NONCES_PER_FILL).map(|_| fresh_nonce()).collect();
-        assert_eq!(nonces.len(), 10 * NONCES_PER_FILL);
-    }
 
     #[test]
     fn parts_of_associated_data_do_not_run_together() {

@@ -1,4 +1,5 @@
-//! An echo over the very handshake and options of our own socket, for WebSocket conformance suites.
+//! An echo over the very handshake, options and way to close of our own socket, for WebSocket conformance suites.
+//! Only the largest message differs.
 //!
 //! `cargo run --release -p vaxel-gateway --example ws_echo -- 9001 [--deflate]`
 

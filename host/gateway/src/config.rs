@@ -10,7 +10,8 @@ use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, UserId};
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewayLimits {
-    /// Open connections in all; each costs a file descriptor and some 20 KiB. More are closed at once.
+    /// Open connections in all; each costs a file descriptor and some 20 KiB. More are closed at once. Where the
+    /// process may not open so many files, fewer.
     pub connections_max: usize,
     /// Open connections from one address (a /64 in IPv6); enough for an office behind one NAT. Loopback is exempt:
     /// that is the operator's own machine or a proxy in front of us.
@@ -29,15 +30,19 @@ pub struct GatewayLimits {
     pub queue_frames_max: usize,
     /// Bytes that may wait for a socket's reader.
     pub queue_bytes_max: usize,
+    /// Bytes of answers that may lie unsent on one connection: two of the largest. Further requests on it wait.
+    pub unsent_bytes_max: usize,
+    /// Calls of one user over HTTP that may be under way at once, over however many connections.
+    pub calls_per_user_max: usize,
     /// How long a new socket may take to say who it is.
     pub auth_timeout_ms: u64,
     /// After so much silence a socket is asked whether it is still there.
     pub ping_after_ms: u64,
-    /// After so much silence it is not. Also how long one write may be stuck.
+    /// After so much silence it is not. Also how long one write may be stuck, and an HTTP/2 connection idle.
     pub silence_max_ms: u64,
     /// Missed events that a returning socket is sent; who missed more fetches anew.
     pub replay_events_max: usize,
-    /// Garbage frames that a socket may send before it is closed.
+    /// Garbage frames, and tokens that do not hold, that a socket may send before it is closed.
     pub malformed_frames_max: u32,
     /// Calls without a token that one address may make: so many per second, with this burst.
     pub address_per_s: u32,
@@ -67,6 +72,8 @@ impl Default for GatewayLimits {
             calls_per_socket_max: 32,
             queue_frames_max: 1_024,
             queue_bytes_max: 1024 * 1024,
+            unsent_bytes_max: 2 * 1024 * 1024,
+            calls_per_user_max: 32,
             auth_timeout_ms: 5_000,
             ping_after_ms: 30_000,
             silence_max_ms: 75_000,

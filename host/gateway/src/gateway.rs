@@ -19,7 +19,7 @@ use crate::error::GatewayError;
 use crate::fanout::registry::Fanout;
 use crate::http::admin::ADMIN_CONNECTIONS_MAX;
 use crate::http::assets::{BuiltIn, Files};
-use crate::http::connections::Connections;
+use crate::http::connections::{Connections, affordable};
 use crate::rate::RateLimits;
 use crate::rpc::plugin::PluginSchemas;
 use crate::rpc::registry::Registry;
@@ -75,7 +75,7 @@ impl Gateway {
             sockets: Sockets::default(),
             rates: RateLimits::new(&limits),
             connections: Connections::new(
-                limits.connections_max,
+                affordable(limits.connections_max),
                 limits.connections_per_address_max,
                 metrics.clone(),
             ),

@@ -1,11 +1,14 @@
-//! How often somebody may call: token buckets for addresses, users and tenants, in bounded maps.
+//! How often somebody may call, and how much at once: token buckets for addresses, users and tenants, and the open
+//! calls of each user, in bounded maps.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use vaxel_core::{Problem, Reason, TenantId, UserId};
 
@@ -13,6 +16,9 @@ use crate::config::GatewayLimits;
 
 /// Callers that are remembered per kind; who was quiet longest is forgotten first, which only fills their bucket.
 const CALLERS_MAX: usize = 65_536;
+
+/// Whoever has too many calls open tries again after this: most calls are over long before.
+const OPEN_CALLS_RETRY_MS: u32 = 1_000;
 
 /// One kind of bucket. Each bucket is one number: the time at which it is full again.
 struct Buckets<K> {
@@ -57,12 +63,53 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     }
 }
 
+/// The calls over HTTP that each user has under way. Holds only users who have some, so it is as bounded as the calls.
+#[derive(Clone, Default)]
+struct OpenCalls(Arc<Mutex<HashMap<(TenantId, UserId), usize>>>);
+
+/// One call under way; it is over when this is dropped.
+pub(crate) struct OpenCall {
+    calls: OpenCalls,
+    caller: (TenantId, UserId),
+}
+
+impl OpenCalls {
+    fn enter(&self, caller: (TenantId, UserId), max: usize) -> Option<OpenCall> {
+        let mut open = self.0.lock();
+        let count = open.entry(caller).or_default();
+        // A count of zero is always let in, so none is left behind.
+        if *count >= max.max(1) {
+            return None;
+        }
+        *count += 1;
+        drop(open);
+        Some(OpenCall {
+            calls: self.clone(),
+            caller,
+        })
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut open = self.calls.0.lock();
+        if let Some(count) = open.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.caller);
+            }
+        }
+    }
+}
+
 /// The buckets of all callers.
 pub(crate) struct RateLimits {
     since: Instant,
     addresses: Buckets<IpAddr>,
     users: Buckets<(TenantId, UserId)>,
     tenants: Buckets<TenantId>,
+    open: OpenCalls,
+    open_per_user_max: usize,
 }
 
 impl RateLimits {
@@ -72,6 +119,8 @@ impl RateLimits {
             addresses: Buckets::new(limits.address_per_s, limits.address_burst),
             users: Buckets::new(limits.user_per_s, limits.user_burst),
             tenants: Buckets::new(limits.tenant_per_s, limits.tenant_burst),
+            open: OpenCalls::default(),
+            open_per_user_max: limits.calls_per_user_max,
         }
     }
 
@@ -94,6 +143,18 @@ impl RateLimits {
         let now_us = self.now_us();
         self.users.take(&(tenant, user), now_us).map_err(limited)?;
         self.tenants.take(&tenant, now_us).map_err(limited)
+    }
+
+    /// Takes a place for one call over HTTP, so that nobody fills a line that others wait in too.
+    pub(crate) fn open_call(&self, tenant: TenantId, user: UserId) -> Result<OpenCall, Problem> {
+        let max = self.open_per_user_max;
+        self.open.enter((tenant, user), max).ok_or_else(|| {
+            Problem::new(
+                Reason::LimitReached,
+                format!("At most {max} calls of one user may be open at once."),
+            )
+            .retry_after_ms(OPEN_CALLS_RETRY_MS)
+        })
     }
 }
 
@@ -118,6 +179,24 @@ mod tests {
         );
         assert!(buckets.take(&1, 100_000).is_ok());
         assert!(buckets.take(&1, 100_000).is_err());
+    }
+
+    #[test]
+    fn a_user_has_so_many_calls_open_and_leaves_nothing_behind() {
+        let open = OpenCalls::default();
+        let now = vaxel_core::UnixMs(1);
+        let (one, other) = (
+            (TenantId::new(now), UserId::new(now)),
+            (TenantId::new(now), UserId::new(now)),
+        );
+        let first = open.enter(one, 2).unwrap();
+        let second = open.enter(one, 2).unwrap();
+        assert!(open.enter(one, 2).is_none());
+        drop(open.enter(other, 2).unwrap());
+        drop(first);
+        assert!(open.enter(one, 2).is_some());
+        drop(second);
+        assert!(open.0.lock().is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod support;
 
 use serde_json::json;
 use support::{House, PASSWORD};
+use vaxel_storage::{Order, Space};
 
 const ACME: &str = "acme.localhost";
 
@@ -188,6 +189,15 @@ async fn a_retry_with_the_same_key_makes_nothing_twice() {
         .await
         .json();
     assert_eq!(first, again);
+    // On the disk a key lies under a name that nobody can make without the tenant's key.
+    let mut named = house.anna.to_bytes().to_vec();
+    named.extend_from_slice(b"users/invite\0");
+    named.extend_from_slice(b"0f3b7a");
+    let expected = house.keyring.blind(house.acme.id, "idempotency", &named);
+    let mut tx = house.storage.begin(house.acme.id);
+    let rows = tx.scan(Space::host(0x40), b"", None, 10, Order::Ascending);
+    let keys: Vec<_> = rows.unwrap().entries.into_iter().map(|row| row.0).collect();
+    assert_eq!(keys, [expected.unwrap().to_vec()]);
     let other = json!({"login": "david", "display_name": "David Ek"});
     house
         .call_with(ACME, &anna, "users/invite", other, &key)

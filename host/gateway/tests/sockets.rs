@@ -195,6 +195,70 @@ async fn a_token_is_renewed_in_place_by_the_same_user_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_do_not_hold_are_counted_and_end_the_socket() {
+    let house = House::new().await;
+    let greta = house.token(house.globex.id, house.greta).await;
+    let bertil = house.bertils_token().await;
+    for (token, code) in [
+        ("nonsense", "token_invalid"),
+        (&greta, "wrong_tenant"),
+        (&bertil, "wrong_user"),
+    ] {
+        let (mut socket, _) = house.live(&house.acme, house.anna).await;
+        let mut codes = Vec::new();
+        // More than are forgiven; the socket may be gone before the last is sent.
+        for _ in 0..20 {
+            let frame = json!({"type": "auth", "token": token}).to_string();
+            if socket.0.send(Frame::text(frame)).await.is_err() {
+                break;
+            }
+        }
+        while let Some(frame) = socket.maybe_next().await {
+            match frame["type"].as_str() {
+                Some("error") => codes.push(frame["error"]["code"].as_str().unwrap().to_owned()),
+                Some("bye") => assert_eq!(frame["code"], "refused"),
+                _ => {}
+            }
+        }
+        assert_eq!(codes, vec![code; 8]);
+    }
+    let anna = house.annas_token().await;
+    let audit = house.call(ACME, &anna, "audit/list", json!({"limit": 100}));
+    let audit = audit.await.json();
+    let acts = audit["items"].as_array().unwrap().iter();
+    let knocks = acts.filter(|act| act["action"] == "token.foreign");
+    // Told of, and at most once for each: identity may take repeated ones together.
+    assert!((1..=8).contains(&knocks.count()), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewing_a_token_costs_like_a_call() {
+    let limits = GatewayLimits {
+        user_per_s: 1,
+        user_burst: 5,
+        ..Default::default()
+    };
+    let house = House::with(limits).await;
+    let (mut socket, _) = house.live(&house.acme, house.anna).await;
+    let token = house.annas_token().await;
+    let (mut ready, mut limited) = (0, 0);
+    for _ in 0..20 {
+        socket.say(json!({"type": "auth", "token": token})).await;
+        let word = socket.next_word().await;
+        if word["type"] == "ready" {
+            ready += 1;
+        } else {
+            assert_eq!(word["error"]["code"], "limit", "{word}");
+            limited += 1;
+        }
+    }
+    assert!(
+        ready >= 5 && limited > 5,
+        "{ready} were, {limited} were not"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idle_socket_ends_with_its_token_and_a_revoked_one_at_once() {
     let house = House::new().await;
     let (mut idle, _) = house.live(&house.acme, house.anna).await;
@@ -258,13 +322,13 @@ async fn garbage_is_answered_a_few_times_and_then_ends_the_socket() {
     assert!(socket.maybe_next().await.is_none());
 
     // Too large, and no UTF-8: the protocol itself says no.
-    for frame in [
-        Frame::text(vec![b' '; 300 * 1024]),
-        Frame::text(vec![0xff, 0xfe]),
+    for (frame, code) in [
+        (Frame::text(vec![b' '; 300 * 1024]), 1009),
+        (Frame::text(vec![0xff, 0xfe]), 1007),
     ] {
         let (mut socket, _) = house.live(&house.acme, house.anna).await;
         socket.0.send(frame).await.unwrap();
-        while socket.maybe_next().await.is_some() {}
+        assert_eq!(socket.close_code().await, Some(code));
     }
     let (mut well, _) = house.live(&house.acme, house.anna).await;
     assert_eq!(

@@ -8,6 +8,7 @@ use vaxel_core::{Actor, OpCx, UnixMs, UserId};
 use vaxel_storage::{Order, Space};
 
 use crate::IdentityError;
+use crate::audit_chain;
 use crate::identity::Identity;
 use crate::store::{AUDIT, Row, Tx, decode};
 
@@ -42,6 +43,9 @@ pub struct AuditEntry {
     pub target: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Random, so that the entry's hash in the chain tells nothing about it once it was erased.
+    #[serde(default)]
+    salt: String,
 }
 
 impl Row for AuditEntry {
@@ -66,6 +70,7 @@ impl AuditEntry {
             action: action.to_owned(),
             target: None,
             outcome,
+            salt: audit_chain::salt(),
         }
     }
 
@@ -125,7 +130,7 @@ impl Identity {
         let entry = AuditEntry::of(cx, action, Outcome::Refused).about(target);
         self.inner
             .store
-            .change(cx.tenant, |tx| tx.append(&entry))
+            .change_in_reserve(cx.tenant, |tx| tx.append(&entry))
             .await
     }
 

@@ -41,6 +41,9 @@ pub enum IdentityError {
     /// Another group of the organization has this name.
     #[error("another group has this name")]
     GroupNameTaken,
+    /// A name belongs to one role only.
+    #[error("this name belongs to another role")]
+    RoleNameTaken,
     /// A host name belongs to one tenant only.
     #[error("this host name belongs to another organization")]
     HostTaken,
@@ -106,9 +109,11 @@ impl IdentityError {
             Self::Busy => Reason::Unavailable,
             Self::LinkGone | Self::Unknown { .. } => Reason::NotFound,
             Self::NotAdmin | Self::LastAdmin => Reason::Forbidden,
-            Self::LoginTaken | Self::GroupNameTaken | Self::HostTaken | Self::SlugTaken => {
-                Reason::Conflict
-            }
+            Self::LoginTaken
+            | Self::GroupNameTaken
+            | Self::RoleNameTaken
+            | Self::HostTaken
+            | Self::SlugTaken => Reason::Conflict,
             Self::Malformed { .. } | Self::WeakPassword { .. } => Reason::Invalid,
             Self::Storage(error) => error.reason(),
             Self::Damaged { .. } | Self::Crypto(_) | Self::Fault { .. } => Reason::Internal,
@@ -127,6 +132,7 @@ impl IdentityError {
             Self::LastAdmin => "last_admin",
             Self::LoginTaken => "login_taken",
             Self::GroupNameTaken => "group_name_taken",
+            Self::RoleNameTaken => "role_name_taken",
             Self::HostTaken => "host_taken",
             Self::SlugTaken => "slug_taken",
             Self::WeakPassword { .. } => "weak_password",

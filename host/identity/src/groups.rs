@@ -9,7 +9,7 @@ use crate::audit::{AuditEntry, Outcome};
 use crate::identity::Identity;
 use crate::store::{GROUPS, MEMBERS, MEMBERSHIPS, Row, Tx, decode, pair};
 use crate::user::user_required;
-use crate::{IdentityError, names};
+use crate::{IdentityError, names, roles};
 
 /// Groups of one tenant: shown as one list.
 const GROUPS_MAX: usize = 500;
@@ -123,12 +123,14 @@ impl Identity {
                     tx.delete(MEMBERS, &members)?;
                     tx.delete(MEMBERSHIPS, &memberships)?;
                 }
+                roles::note_change(tx)?;
                 if more.is_some() {
                     let gone = u32::try_from(rows.len()).unwrap_or(u32::MAX);
                     row.member_count = row.member_count.saturating_sub(gone);
                     tx.put(&prefix, &row, ErasureKey::TENANT)?;
                     return Ok(Ok(false));
                 }
+                roles::release_group(tx, group)?;
                 tx.delete(GROUPS, &prefix)?;
                 tx.append(&AuditEntry::of(&cx, "groups.delete", Outcome::Done).about(group))?;
                 Ok(Ok(true))
@@ -173,6 +175,7 @@ impl Identity {
             tx.put(&group.to_bytes(), &row, ErasureKey::TENANT)?;
             tx.put_raw(MEMBERS, &members, vec![1], ErasureKey::TENANT)?;
             tx.put_raw(MEMBERSHIPS, &memberships, vec![1], ErasureKey::TENANT)?;
+            roles::note_change(tx)?;
             let entry = AuditEntry::of(cx, "groups.add_member", Outcome::Done);
             tx.append(&entry.about(membership(group, user)))?;
             Ok(Ok(row))
@@ -200,6 +203,7 @@ impl Identity {
             tx.put(&group.to_bytes(), &row, ErasureKey::TENANT)?;
             tx.delete(MEMBERS, &members)?;
             tx.delete(MEMBERSHIPS, &memberships)?;
+            roles::note_change(tx)?;
             let entry = AuditEntry::of(cx, "groups.remove_member", Outcome::Done);
             tx.append(&entry.about(membership(group, user)))?;
             Ok(Ok(row))

@@ -1,5 +1,6 @@
 //! The whole of identity in one cheap handle: what it holds, how it opens, how its work outlives its caller.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use crate::throttle::Turns;
 use crate::token::Claims;
 use crate::{IdentityConfig, IdentityError};
 
+/// What somebody may do by their roles, and the version of all roles that this was read from.
+pub(crate) type VersionedPermissions = (u64, Arc<BTreeSet<String>>);
+
 /// Who is who. Clones share everything.
 #[derive(Clone)]
 pub struct Identity {
@@ -35,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) verified: Cache<[u8; 32], Arc<Claims>>,
     /// The languages of people who called lately: asked for with every call.
     pub(crate) locales: Cache<(TenantId, UserId), Locale>,
+    /// What people who called lately may do by their roles, as of a version of all roles.
+    pub(crate) permissions: Cache<(TenantId, UserId), VersionedPermissions>,
     pub(crate) revocations: Revocations,
     pub(crate) hasher: Hasher,
     /// Who waits for whom when attempts are counted.
@@ -67,6 +73,7 @@ impl Identity {
                 hasher: Hasher::new(&config),
                 verified: Cache::new(config.verified_tokens_max),
                 locales: Cache::new(config.verified_tokens_max),
+                permissions: Cache::new(config.verified_tokens_max),
                 turns: Turns::default(),
                 refusals: Cache::new(REFUSALS_MAX),
                 changing: tokio::sync::Mutex::new(()),
@@ -81,9 +88,12 @@ impl Identity {
         })
     }
 
-    /// Removes what has outlived its use in every tenant: counts of attempts, revocations. Call it hourly; answers
-    /// how many rows went.
+    /// Removes what has outlived its use in every tenant: counts of attempts, revocations. Lets the next signing key
+    /// take its turn when the present one is old. Call it hourly; answers how many rows went.
     pub async fn sweep(&self) -> Result<usize, IdentityError> {
+        if self.rotate_old_signing_key().await? {
+            tracing::info!("access tokens are signed with the next key from now on");
+        }
         let mut swept = 0;
         for tenant in self.tenants() {
             swept += self.sweep_attempts(tenant.id).await?;

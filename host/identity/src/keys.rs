@@ -13,6 +13,8 @@ use crate::identity::Identity;
 use crate::store::{Row, SIGNING_KEYS, Store, Tx, decode};
 use crate::token::{ACCESS_TTL_MS, SKEW_MS};
 
+/// How long a key signs: then the next one, which everybody has seen in the JWKS all the while, takes its place.
+const SIGNS_MS: u64 = 90 * 86_400_000;
 /// How long a key that signs no more stays known: until its last token has expired.
 const RETIRED_KNOWN_MS: u64 = ACCESS_TTL_MS + SKEW_MS;
 
@@ -195,22 +197,29 @@ impl Identity {
         self.inner.keys.load().jwks(self.now())
     }
 
-    /// Since when the current key signs; an operator rotates by age.
-    pub fn signing_key_used_from(&self) -> Option<UnixMs> {
-        self.inner
-            .keys
-            .load()
-            .current()
-            .ok()
-            .and_then(|key| key.used_from)
-    }
-
     /// The next key signs from now on, and another stands ready. Tokens of the one before stay good until they expire.
     pub async fn rotate_signing_key(&self) -> Result<(), IdentityError> {
+        self.rotate_signing_key_if(|_, _| true).await.map(|_| ())
+    }
+
+    /// Rotates a key that has signed for long enough; answers whether it did.
+    pub(crate) async fn rotate_old_signing_key(&self) -> Result<bool, IdentityError> {
+        self.rotate_signing_key_if(|used_from, now| now.since(used_from) >= SIGNS_MS)
+            .await
+    }
+
+    async fn rotate_signing_key_if(
+        &self,
+        is_due: impl FnOnce(UnixMs, UnixMs) -> bool + Send + 'static,
+    ) -> Result<bool, IdentityError> {
         let me = self.clone();
         self.detached(async move {
             let _turn = me.inner.changing.lock().await;
             let now = me.now();
+            let used_from = me.inner.keys.load().current()?.used_from;
+            if !is_due(used_from.unwrap_or_default(), now) {
+                return Ok(false);
+            }
             let (id, next) = new_row(&me.inner.keyring, now, None)?;
             me.inner
                 .store
@@ -221,7 +230,7 @@ impl Identity {
                 .await?;
             let keys = SigningKeys::load(&me.inner.store, &me.inner.keyring)?;
             me.inner.keys.store(std::sync::Arc::new(keys));
-            Ok(())
+            Ok(true)
         })
         .await
     }

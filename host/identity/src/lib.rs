@@ -1,8 +1,12 @@
 //! Who is who: tenants, users, login sessions, tokens, links, throttling, revocation and audit.
 
+mod access;
+mod attempts;
 mod audit;
+mod audit_chain;
 mod config;
 mod directory;
+mod ended;
 mod error;
 mod groups;
 mod identity;
@@ -12,6 +16,7 @@ mod names;
 mod password;
 mod refresh;
 mod revocation;
+mod roles;
 mod session;
 mod store;
 mod throttle;
@@ -19,6 +24,7 @@ mod token;
 mod user;
 
 pub use audit::{AuditEntry, AuditPage, Outcome};
+pub use audit_chain::{AuditCheck, AuditFault, AuditHead};
 pub use config::IdentityConfig;
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};
@@ -26,6 +32,7 @@ pub use groups::Group;
 pub use identity::Identity;
 pub use links::{LinkKind, LinkPreview, OneTimeLink};
 pub use revocation::Revoked;
+pub use roles::{Holder, Role};
 pub use session::SignedIn;
 pub use token::Claims;
 pub use user::{NewUser, User, UserPage};

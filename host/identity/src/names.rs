@@ -89,7 +89,8 @@ pub(crate) fn display_name(text: &str) -> Result<String, IdentityError> {
     let name = text.trim();
     let good = !name.is_empty()
         && name.chars().count() <= DISPLAY_NAME_CHARS_MAX
-        && !name.chars().any(|c| c.is_control() || is_direction_mark(c));
+        && !name.chars().any(|c| c.is_control() || hides_or_reorders(c))
+        && name.chars().any(|c| !matches!(c, '\u{200c}' | '\u{200d}'));
     if good {
         Ok(name.to_owned())
     } else {
@@ -100,9 +101,26 @@ pub(crate) fn display_name(text: &str) -> Result<String, IdentityError> {
     }
 }
 
-/// Characters that make the text after them read in another direction: a way to look like somebody else.
-const fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that show nothing, or make what follows read in another direction: ways to look like somebody else or
+/// like nobody. Joiners are not among them: names in some scripts need them.
+const fn hides_or_reorders(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// An address to write to; whether it exists shows when something is sent.
@@ -228,7 +246,21 @@ mod tests {
     #[test]
     fn a_name_can_be_read_and_only_read() {
         assert_eq!(display_name(" Åsa Öberg ").unwrap(), "Åsa Öberg");
-        for bad in ["", " ", "a\nb", "a\u{202e}b", &"å".repeat(101)] {
+        assert!(display_name("\u{645}\u{6cc}\u{200c}\u{62e}").is_ok());
+        for bad in [
+            "",
+            " ",
+            "a\nb",
+            "a\u{202e}b",
+            &"å".repeat(101),
+            "\u{200b}",
+            "\u{200d}",
+            "\u{3164}",
+            "Anna\u{ad}",
+            "\u{200f}Anna",
+            "A\u{2028}B",
+            "Anna\u{e0041}",
+        ] {
             assert!(display_name(bad).is_err(), "{bad:?}");
         }
     }

@@ -181,7 +181,7 @@ impl Identity {
             let ended = me
                 .inner
                 .store
-                .change(tenant, |tx| {
+                .change_in_reserve(tenant, |tx| {
                     let user: User = tx.get(&key)?.ok_or(IdentityError::SessionGone)?;
                     let current: Option<PasswordRow> = tx.get(&key)?;
                     // Changed meanwhile, by a reset for example: then the old one was no longer the right one.

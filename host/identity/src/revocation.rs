@@ -1,23 +1,16 @@
 //! Login sessions that ended while their access tokens may still be around: in memory for every frame, stored for
 //! the next start.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use vaxel_core::{SessionId, TenantId, UnixMs, UserId};
 use vaxel_crypto::ErasureKey;
 use vaxel_storage::Order;
 
-use crate::IdentityError;
+use crate::ended::{Ended, KEPT_MS};
 use crate::identity::Identity;
 use crate::store::{REVOKED, SESSIONS, Store, Tx, pair};
-use crate::token::{ACCESS_TTL_MS, SKEW_MS};
+use crate::{IdentityError, TokenError};
 
-/// After so long the last access token of an ended session has expired by itself.
-const KEPT_MS: u64 = ACCESS_TTL_MS + SKEW_MS;
 /// Announcements that a slow listener may be behind. Whoever lags has to ask `still_valid` for all it holds.
 const BEHIND_MAX: usize = 4_096;
 /// Outlived rows that go in one transaction; it takes a thousand changes.
@@ -34,11 +27,9 @@ pub struct Revoked {
     pub session: Option<SessionId>,
 }
 
-/// What ended lately.
+/// What ended lately, and who is told.
 pub(crate) struct Revocations {
-    /// Replaced as a whole, so that reading takes no lock; small, since nothing stays in it for long.
-    ended: ArcSwap<HashMap<SessionId, UnixMs>>,
-    changing: Mutex<()>,
+    ended: Ended,
     tell: broadcast::Sender<Revoked>,
 }
 
@@ -48,32 +39,24 @@ impl Revocations {
         tenants: impl Iterator<Item = TenantId>,
         now: UnixMs,
     ) -> Result<Self, IdentityError> {
-        let mut ended = HashMap::new();
+        let ended = Ended::default();
         for tenant in tenants {
             for (key, _) in store.look(tenant, |tx| tx.all(REVOKED, b""))? {
                 let (at, session) = split(&key)?;
                 if now.since(at) < KEPT_MS {
-                    ended.insert(session, at);
+                    ended.add(session, at, now);
                 }
             }
         }
         Ok(Self {
-            ended: ArcSwap::from_pointee(ended),
-            changing: Mutex::new(()),
+            ended,
             tell: broadcast::channel(BEHIND_MAX).0,
         })
     }
 
-    pub(crate) fn holds(&self, session: SessionId) -> bool {
-        self.ended.load().contains_key(&session)
-    }
-
-    fn add(&self, sessions: &[SessionId], now: UnixMs) {
-        let _turn = self.changing.lock();
-        let mut ended = HashMap::clone(&self.ended.load());
-        ended.retain(|_, at| now.since(*at) < KEPT_MS);
-        ended.extend(sessions.iter().map(|session| (*session, now)));
-        self.ended.store(Arc::new(ended));
+    /// Whether a token of this session still counts. Takes no lock.
+    pub(crate) fn check(&self, session: SessionId, issued_at: UnixMs) -> Result<(), TokenError> {
+        self.ended.check(session, issued_at)
     }
 }
 
@@ -143,7 +126,10 @@ impl Identity {
         if ended.is_empty() {
             return;
         }
-        self.inner.revocations.add(ended, now);
+        // All of them before anybody is told of one.
+        for session in ended {
+            self.inner.revocations.ended.add(*session, now, now);
+        }
         for session in ended {
             // Nobody listening is fine.
             let _ = self.inner.revocations.tell.send(Revoked {
@@ -156,6 +142,7 @@ impl Identity {
 
     /// Forgets stored revocations that say nothing any more; answers how many rows went.
     pub(crate) async fn sweep_revocations(&self, tenant: TenantId) -> Result<usize, IdentityError> {
+        self.inner.revocations.ended.forget(self.now());
         let mut swept = 0;
         loop {
             let now = self.now();

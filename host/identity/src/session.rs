@@ -95,7 +95,7 @@ impl Identity {
             let signed_in = me
                 .inner
                 .store
-                .change(tenant, |tx| {
+                .change_in_reserve(tenant, |tx| {
                     let held: Option<PasswordRow> = tx.get(&user.to_bytes())?;
                     let is_same = held.is_some_and(|held| held.is_same_password(&found));
                     let person = tx
@@ -142,7 +142,7 @@ impl Identity {
             let (user, ended) = me
                 .inner
                 .store
-                .change(tenant, |tx| {
+                .change_in_reserve(tenant, |tx| {
                     let person = tx
                         .get::<User>(&user.to_bytes())?
                         .filter(|person| person.active);
@@ -166,7 +166,7 @@ impl Identity {
             let refreshed = me
                 .inner
                 .store
-                .change(tenant, |tx| me.refresh_in(tx, tenant, &token, now))
+                .change_in_reserve(tenant, |tx| me.refresh_in(tx, tenant, &token, now))
                 .await?;
             match refreshed {
                 Refreshed::Good(user, row) => me.signed_in(tenant, *user, token.session, &row, now),
@@ -228,7 +228,7 @@ impl Identity {
             let is_ended = me
                 .inner
                 .store
-                .change(tenant, |tx| {
+                .change_in_reserve(tenant, |tx| {
                     let Some(row) = tx.get::<SessionRow>(&key)? else {
                         return Ok(false);
                     };
@@ -310,7 +310,7 @@ impl Identity {
         let entry = AuditEntry::anonymous(self.now(), "session.login", Outcome::Refused);
         self.inner
             .store
-            .change(tenant, |tx| tx.append(&entry))
+            .change_in_reserve(tenant, |tx| tx.append(&entry))
             .await
     }
 

@@ -40,8 +40,24 @@ pub(crate) const GROUPS: Space = Space::host(0x1d);
 pub(crate) const MEMBERS: Space = Space::host(0x1e);
 /// Groups of users, by user and group.
 pub(crate) const MEMBERSHIPS: Space = Space::host(0x1f);
+/// Roles, by id.
+pub(crate) const ROLES: Space = Space::host(0x25);
+/// Who holds a role, by role and holder.
+pub(crate) const HOLDERS: Space = Space::host(0x26);
+/// Which roles somebody holds, by holder and role.
+pub(crate) const HOLDINGS: Space = Space::host(0x27);
+/// Counts what changes permissions: roles, who holds them, who is in a group.
+pub(crate) const ROLES_VERSION: Space = Space::host(0x28);
 /// What administrators did and who was refused, in commit order.
 pub(crate) const AUDIT: Space = Space::host(0x20);
+/// The chain over the audit, by the keys of its entries.
+pub(crate) const AUDIT_LINKS: Space = Space::host(0x21);
+/// How far the chain has come.
+pub(crate) const AUDIT_TIP: Space = Space::host(0x22);
+/// Signed ends of the chain, by number of entries.
+pub(crate) const AUDIT_HEADS: Space = Space::host(0x23);
+/// The key that signs them, sealed once more; in the system tenant.
+pub(crate) const AUDIT_KEY: Space = Space::host(0x24);
 
 /// How often a transaction that met a conflict is run again. Those here are short and touch one person.
 const RERUNS_MAX: u32 = 12;
@@ -53,7 +69,7 @@ const RERUN_WAIT_EXPONENT_MAX: u32 = 6;
 const FORMAT: u8 = 1;
 
 /// Rows of one page when something is read whole.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 /// The key of a pair of ids: everything of the first lies together.
 pub(crate) fn pair(first: [u8; 16], second: [u8; 16]) -> Vec<u8> {
@@ -114,6 +130,19 @@ impl Store {
         }
     }
 
+    /// As [`Self::change`], also while the disk counts as full: for small changes that security hangs on.
+    pub(crate) async fn change_in_reserve<T>(
+        &self,
+        tenant: TenantId,
+        mut work: impl FnMut(&mut Tx) -> Result<T, IdentityError>,
+    ) -> Result<T, IdentityError> {
+        self.change(tenant, |tx| {
+            tx.use_reserve();
+            work(tx)
+        })
+        .await
+    }
+
     /// Runs `work` as one transaction of its own. Durable when it returns.
     ///
     /// What `work` answers with `Ok` is committed, refusals that must be counted among it; `Err` leaves nothing behind.
@@ -149,6 +178,11 @@ pub(crate) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 pub(crate) struct Tx(Transaction);
 
 impl Tx {
+    /// For signing in and out, counting attempts and writing down refusals: these go on while the disk counts as full.
+    pub(crate) fn use_reserve(&mut self) {
+        self.0.use_reserve();
+    }
+
     pub(crate) fn get_raw(
         &mut self,
         space: Space,

@@ -313,7 +313,11 @@ impl Identity {
                 tx.append(&AuditEntry::of(&cx, "users.deactivate", Outcome::Done).about(user))?;
                 Ok(Ok((row, ended)))
             };
-            let (row, ended) = me.inner.store.change(cx.tenant, change).await??;
+            let (row, ended) = me
+                .inner
+                .store
+                .change_in_reserve(cx.tenant, change)
+                .await??;
             me.announce(cx.tenant, user, &ended, now);
             Ok(row)
         })
@@ -356,6 +360,8 @@ impl Identity {
         if may {
             return Ok(None);
         }
+        // Nothing else is written then.
+        tx.use_reserve();
         if self.is_fresh_refusal(cx, action) {
             tx.append(&AuditEntry::of(cx, action, Outcome::Refused).about(target))?;
         }

@@ -118,6 +118,50 @@ async fn rotating_the_key_keeps_old_tokens_until_they_expire_and_the_next_key_is
     assert_eq!(kids(&house).len(), 3);
 }
 
+#[tokio::test]
+async fn a_signing_key_that_is_old_gives_way_to_the_next_by_itself() {
+    let house = House::new().await;
+    let acme = house.tenant("acme").await;
+    house.user(acme, "anna", false).await;
+    let kids = |house: &House| -> Vec<String> {
+        let jwks = house.identity.jwks();
+        let keys = jwks["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = kids(&house);
+    house.clock.advance_ms(90 * DAY_MS - 1);
+    house.identity.sweep().await.unwrap();
+    assert_eq!(kids(&house), first);
+    let old = house.login(acme, "anna").await.access_token;
+
+    house.clock.advance_ms(1);
+    house.identity.sweep().await.unwrap();
+    let second = kids(&house);
+    assert!(second.len() == 3 && first.iter().all(|kid| second.contains(kid)));
+    house.identity.sweep().await.unwrap();
+    assert_eq!(kids(&house), second, "once");
+    let new = house.login(acme, "anna").await.access_token;
+    assert_ne!(header_of(&old), header_of(&new));
+
+    // Known as long as its last token lives, and a while longer for clocks that lag.
+    house.clock.advance_ms(10 * 60_000 - 2_000);
+    assert!(house.identity.verify(&old).is_ok());
+    house.clock.advance_ms(2_000);
+    assert_eq!(kids(&house).len(), 3);
+    house.clock.advance_ms(60_000);
+    assert_eq!(kids(&house).len(), 2, "the key of before is gone");
+
+    // Also a server that was away for years goes on with the key that was announced.
+    let announced = kids(&house);
+    house.clock.advance_ms(900 * DAY_MS);
+    let house = house.restart().await;
+    house.identity.sweep().await.unwrap();
+    let third = kids(&house);
+    assert!(third.len() == 3 && announced.iter().all(|kid| third.contains(kid)));
+    house.login(acme, "anna").await;
+}
+
 fn header_of(token: &str) -> &str {
     token.split('.').next().unwrap()
 }

@@ -183,6 +183,14 @@ impl TlsMaterial {
         }
     }
 
+    /// With ACME, whole days until each name's own certificate ends; nothing for a name that has none yet.
+    pub fn days_left_by_name(&self) -> Vec<(String, Option<u64>)> {
+        match &self.source {
+            Source::Acme(acme) => acme.days_left_by_name(),
+            Source::Files { .. } | Source::LocalCa { .. } => Vec::new(),
+        }
+    }
+
     /// When the certificate in use ends.
     pub fn expires_at(&self) -> UnixMs {
         let Expiry(at) = self.current.expiry();

@@ -72,7 +72,8 @@ fn main() {
     let house = House::open(dir.path());
     let reads = house.reads();
     report("storage_three_reads", &reads);
-    report("handover", &main.block_on(handover()));
+    let handed = main.block_on(handover());
+    report("handover", &handed);
     let one = house.runtime(1);
     main.block_on(house.install(&one, &package));
     let call = main.block_on(sequential(&one, "three_reads", SAMPLES));
@@ -81,10 +82,11 @@ fn main() {
         "call_over_floor_p50 {:.2} ratio",
         median(&call) / median(&floor)
     );
-    let without_storage = median(&call) - median(&reads);
+    // What nothing built this way can avoid: the instance, the real reads, and a worker woken and awaited.
+    let unavoidable = median(&floor) + median(&reads) + median(&handed);
     println!(
-        "call_without_storage_over_floor_p50 {:.2} ratio",
-        without_storage / median(&floor)
+        "call_over_floor_reads_and_handover_p50 {:.2} ratio",
+        median(&call) / unavoidable
     );
     let committed = main.block_on(sequential(&one, "read_write_scan", COMMITS));
     report("call_with_durable_commit", &committed);

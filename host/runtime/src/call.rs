@@ -1,5 +1,6 @@
 //! One call: admitted, run in an instance of its own, committed, and run again where somebody else was faster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub struct Caller {
     /// Whether they administer the tenant.
     pub admin: bool,
     /// Permissions beyond those that plugins suggest for members and admins.
-    pub permissions: Vec<String>,
+    pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
 }
@@ -170,7 +171,12 @@ impl Going {
             gate: Arc::clone(&self.gate),
             is_over: false,
         };
-        let waited = admission::place(&self.tenant.gate, &self.gate, &inner.slots);
+        let waited = admission::place(
+            &self.tenant.gate,
+            self.call.caller.user,
+            &self.gate,
+            &inner.slots,
+        );
         let place = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;

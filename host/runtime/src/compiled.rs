@@ -11,7 +11,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::RuntimeError;
-use crate::engine::compatibility;
+use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
+use crate::engine::{Engines, compatibility};
 use crate::trusted::{Trusted, load};
 
 /// The first byte of a cache file.
@@ -19,20 +20,18 @@ const FORMAT: u8 = 1;
 const MAC_LEN: usize = 32;
 const MAC_PURPOSE: &str = "compiled-component";
 
-/// The largest component: compiling takes about a second per MB.
-pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
-
 /// The cache directory and the key that vouches for it.
 pub(crate) struct Cache<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) keyring: &'a Keyring,
+    pub(crate) compiler: &'a Compiler,
 }
 
 impl Cache<'_> {
     /// The component, from the cache if its code is there and ours, else compiled. Blocks.
     pub(crate) fn component(
         &self,
-        engine: &Engine,
+        engines: &Engines,
         wasm: &[u8],
     ) -> Result<Component, RuntimeError> {
         if wasm.len() > COMPONENT_BYTES_MAX {
@@ -40,16 +39,13 @@ impl Cache<'_> {
                 max: COMPONENT_BYTES_MAX,
             });
         }
+        let engine = &engines.calls;
         let source: [u8; 32] = Sha256::digest(wasm).into();
         let path = self.path(engine, &source);
         if let Some(component) = self.load(engine, &source, &path)? {
             return Ok(component);
         }
-        let component = Component::new(engine, wasm)
-            .map_err(|error| RuntimeError::component(format!("{error:#}")))?;
-        let code = component
-            .serialize()
-            .map_err(RuntimeError::engine("serializing a component"))?;
+        let (component, code) = compiled(self.compiler, engines, wasm)?;
         let mac = self.mac(engine, &source, &code)?;
         if let Err(error) = write(&path, &mac, &code) {
             // The next start compiles again; that is all it costs.
@@ -104,6 +100,18 @@ impl Cache<'_> {
         hash.update(code);
         Ok(self.keyring.mac_host(MAC_PURPOSE, &hash.finalize())?)
     }
+}
+
+/// The component as the compiler makes it now, and its code.
+pub(crate) fn compiled(
+    compiler: &Compiler,
+    engines: &Engines,
+    wasm: &[u8],
+) -> Result<(Component, Vec<u8>), RuntimeError> {
+    let code = compiler.compile(&engines.calls, engines.reservation, wasm)?;
+    let component = load(&engines.calls, Trusted(&code))
+        .map_err(RuntimeError::engine("loading a component"))?;
+    Ok((component, code))
 }
 
 /// The same component in another engine of this host, without compiling it again.

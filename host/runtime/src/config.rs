@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Compiler;
+
 /// How the runtime is set up.
 #[derive(Clone, Debug)]
 pub struct RuntimeConfig {
@@ -9,6 +11,8 @@ pub struct RuntimeConfig {
     pub workers: usize,
     /// Where compiled components are kept. Losing it costs a compilation.
     pub cache_dir: PathBuf,
+    /// Where components are compiled.
+    pub compiler: Compiler,
     /// Most calls with an instance at one time, over all tenants.
     pub pool_slots: u32,
     /// What one call, one plugin and one tenant may take.
@@ -22,6 +26,7 @@ impl RuntimeConfig {
         Self {
             workers: cores.saturating_sub(1).max(1),
             cache_dir: cache_dir.into(),
+            compiler: Compiler::Here,
             // Instances exist only while a call runs, so few are in use at a time; the rest is room for waiting ones.
             pool_slots: 256,
             limits: Limits::default(),

@@ -35,6 +35,8 @@ pub(crate) struct Engines {
     /// For asking a component what it offers, once: instances made from nothing. That call touches much memory, and a
     /// place in the pool would have to clear it again after every call that comes behind.
     pub(crate) once: Engine,
+    /// Addresses reserved per memory: code is compiled for it.
+    pub(crate) reservation: u64,
 }
 
 /// Starts the engines.
@@ -43,7 +45,11 @@ pub(crate) fn start(pool_slots: u32, limits: &Limits) -> Result<Engines, Runtime
         match Engine::new(&config(reservation, Some(pool_slots), limits)) {
             Ok(calls) => {
                 let once = unpooled(reservation, limits)?;
-                return Ok(Engines { calls, once });
+                return Ok(Engines {
+                    calls,
+                    once,
+                    reservation,
+                });
             }
             Err(error) => {
                 tracing::warn!(
@@ -59,12 +65,20 @@ pub(crate) fn start(pool_slots: u32, limits: &Limits) -> Result<Engines, Runtime
     Ok(Engines {
         calls: engine.clone(),
         once: engine,
+        reservation: smallest,
     })
 }
 
 fn unpooled(reservation: u64, limits: &Limits) -> Result<Engine, RuntimeError> {
     Engine::new(&config(reservation, None, limits))
         .map_err(RuntimeError::engine("starting wasmtime"))
+}
+
+/// An engine that only compiles, on the thread that asks: code for the engines that were started with this reservation.
+pub(crate) fn compiling(reservation: u64) -> wasmtime::Result<Engine> {
+    let mut config = config(reservation, None, &Limits::default());
+    config.parallel_compilation(false);
+    Engine::new(&config)
 }
 
 /// What code compiled by this engine fits: its version, its settings, this processor.

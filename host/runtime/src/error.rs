@@ -4,6 +4,9 @@ use vaxel_core::{PluginId, Problem, Reason};
 use vaxel_crypto::CryptoError;
 use vaxel_storage::StorageError;
 
+use crate::compiler::CompilerError;
+use crate::vxp::PackageError;
+
 /// Why a plugin was not installed or switched.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -43,6 +46,12 @@ pub enum RuntimeError {
     /// Keys could not be used.
     #[error("keys: {0}")]
     Keys(#[from] CryptoError),
+    /// The package was refused.
+    #[error("{0}")]
+    Package(#[from] PackageError),
+    /// The component could not be compiled.
+    #[error("compiling the component: {0}")]
+    Compiler(#[from] CompilerError),
     /// The engine or its threads could not be started.
     #[error("{doing}: {why}")]
     Engine {
@@ -63,6 +72,8 @@ impl RuntimeError {
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::Unknown { .. } => Reason::NotFound,
             Self::Storage(error) => error.reason(),
+            Self::Package(error) => error.reason(),
+            Self::Compiler(error) => error.reason(),
             Self::Keys(_) | Self::Engine { .. } => Reason::Internal,
         }
     }

@@ -6,6 +6,8 @@ use vaxel_core::{Problem, Reason, TenantId, UnixMs, UserId};
 use vaxel_crypto::{CryptoError, ErasureKey, Keyring};
 use vaxel_storage::{Order, Space, Storage, StorageError, Transaction};
 
+use crate::Runtime;
+
 /// Answers by day and key.
 const SPACE: Space = Space::host(0x30);
 
@@ -48,14 +50,8 @@ impl Retry {
         params: &[u8],
         now: UnixMs,
     ) -> Result<Self, CryptoError> {
-        let caller = user.map(UserId::to_bytes).unwrap_or_default();
-        let mut named = Vec::with_capacity(caller.len() + method.len() + 1 + key.len());
-        named.extend_from_slice(&caller);
-        named.extend_from_slice(method.as_bytes());
-        named.push(0);
-        named.extend_from_slice(key.as_bytes());
         Ok(Self {
-            name: keyring.blind(tenant, "idempotency", &named)?,
+            name: name_of(keyring, tenant, user, method, key)?,
             body: Sha256::digest(params).into(),
             now,
         })
@@ -122,6 +118,37 @@ impl Retry {
         let mut key = day.to_be_bytes().to_vec();
         key.extend_from_slice(&self.name);
         key
+    }
+}
+
+/// Under what a caller's key is kept: blinded, so that the disk tells neither the key nor who used it for what.
+fn name_of(
+    keyring: &Keyring,
+    tenant: TenantId,
+    user: Option<UserId>,
+    method: &str,
+    key: &str,
+) -> Result<[u8; 32], CryptoError> {
+    let caller = user.map(UserId::to_bytes).unwrap_or_default();
+    let mut named = Vec::with_capacity(caller.len() + method.len() + 1 + key.len());
+    named.extend_from_slice(&caller);
+    named.extend_from_slice(method.as_bytes());
+    named.push(0);
+    named.extend_from_slice(key.as_bytes());
+    keyring.blind(tenant, "idempotency", &named)
+}
+
+impl Runtime {
+    /// Under what the answer to a caller's key is kept, for methods that are no plugin's.
+    pub fn retry_name(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        method: &str,
+        key: &str,
+    ) -> Result<[u8; 32], Problem> {
+        name_of(&self.inner.keyring, tenant, Some(user), method, key)
+            .map_err(|_| Problem::from(Reason::Internal))
     }
 }
 

@@ -4,10 +4,12 @@ mod admission;
 mod call;
 mod capability;
 mod compiled;
+mod compiler;
 mod config;
 mod directory;
 mod engine;
 mod error;
+mod examine;
 mod guest;
 mod idempotency;
 mod instance;
@@ -15,17 +17,25 @@ mod manifest;
 mod outcome;
 mod pace;
 mod package;
+mod packages;
 mod registry;
 mod runtime;
 mod trusted;
+mod vxp;
 mod workers;
 
 pub use admission::Health;
 pub use call::{Caller, PluginCall};
+pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person};
 pub use error::RuntimeError;
+pub use examine::examine;
 pub use manifest::{Capability, Manifest, Permission};
 pub use package::{Method, PackageFiles};
+pub use packages::{Installed, PackageState, Packages, PackagesConfig};
 pub use registry::PluginState;
 pub use runtime::Runtime;
+pub use vxp::{
+    File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
+};

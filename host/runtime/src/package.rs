@@ -161,7 +161,7 @@ impl Plugin {
             Some(_) => self.member_permissions.contains(permission),
             None => false,
         };
-        suggested || caller.permissions.iter().any(|held| held == permission)
+        suggested || caller.permissions.contains(permission)
     }
 }
 

@@ -12,7 +12,7 @@ use vaxel_crypto::ErasureKey;
 use vaxel_storage::{Order, Space, Storage, StorageError, Transaction};
 
 use crate::admission::{Health, PluginGate, TenantGate};
-use crate::manifest::Capability;
+use crate::manifest::{Capability, Permission};
 use crate::package::{Method, Plugin};
 use crate::{Limits, RuntimeError};
 
@@ -44,6 +44,15 @@ pub struct PluginState {
     pub needs_consent: bool,
     /// How it is doing.
     pub health: Health,
+    /// Why it answers nowhere, if it does not.
+    pub unavailable: Option<String>,
+}
+
+/// An installed package that cannot be used, and why.
+pub(crate) struct Unavailable {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) why: String,
 }
 
 /// What a tenant decided about a plugin.
@@ -69,11 +78,19 @@ pub(crate) struct TenantPlugins {
     gates: HashMap<PluginId, Arc<PluginGate>>,
 }
 
+impl TenantPlugins {
+    pub(crate) fn is_switched_on(&self, plugin: &PluginId) -> bool {
+        self.switches.get(plugin).is_some_and(|switch| switch.on)
+    }
+}
+
 /// All plugins and tenants.
 pub(crate) struct Registry {
     storage: Storage,
     limits: Arc<Limits>,
     installed: ArcSwap<BTreeMap<PluginId, Arc<Plugin>>>,
+    unavailable: Mutex<BTreeMap<PluginId, Arc<Unavailable>>>,
+    brought_along: Mutex<BTreeSet<PluginId>>,
     tenants: ArcSwap<HashMap<TenantId, Arc<TenantPlugins>>>,
     /// Held while a map is replaced, never across storage.
     replacing: Mutex<()>,
@@ -87,6 +104,8 @@ impl Registry {
             storage,
             limits,
             installed: ArcSwap::default(),
+            unavailable: Mutex::default(),
+            brought_along: Mutex::default(),
             tenants: ArcSwap::default(),
             replacing: Mutex::new(()),
             switching: tokio::sync::Mutex::new(()),
@@ -95,9 +114,32 @@ impl Registry {
 
     /// Puts a plugin in the place of what had its id.
     pub(crate) fn install(&self, plugin: Plugin) {
+        let id = plugin.manifest.id.clone();
+        self.unavailable.lock().remove(&id);
+        self.change(|installed| {
+            installed.insert(id, Arc::new(plugin));
+        });
+    }
+
+    /// Takes a plugin out of use. Calls that run now end as they would have; `why` is what admins read, if it is
+    /// still theirs to see.
+    pub(crate) fn withdraw(&self, plugin: &PluginId, why: Option<Unavailable>) {
+        {
+            let mut unavailable = self.unavailable.lock();
+            unavailable.remove(plugin);
+            if let Some(why) = why {
+                unavailable.insert(plugin.clone(), Arc::new(why));
+            }
+        }
+        self.change(|installed| {
+            installed.remove(plugin);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<PluginId, Arc<Plugin>>)) {
         let _replacing = self.replacing.lock();
         let mut installed = BTreeMap::clone(&self.installed.load());
-        installed.insert(plugin.manifest.id.clone(), Arc::new(plugin));
+        change(&mut installed);
         let tenants = self.tenants.load();
         let rebuilt = tenants.iter().map(|(id, tenant)| {
             (
@@ -107,6 +149,19 @@ impl Registry {
         });
         self.tenants.store(Arc::new(rebuilt.collect()));
         self.installed.store(Arc::new(installed));
+    }
+
+    /// While this is held, no tenant switches anything on or off.
+    pub(crate) async fn hold_switches(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.switching.lock().await
+    }
+
+    pub(crate) fn brings_along(&self, plugin: PluginId) {
+        self.brought_along.lock().insert(plugin);
+    }
+
+    pub(crate) fn brought_along(&self) -> Vec<PluginId> {
+        self.brought_along.lock().iter().cloned().collect()
     }
 
     pub(crate) fn installed(&self) -> Vec<PluginId> {
@@ -134,19 +189,19 @@ impl Registry {
         on: bool,
     ) -> Result<(), RuntimeError> {
         let installed = self.installed.load().get(plugin).cloned();
-        let manifest = match &installed {
-            Some(installed) => &installed.manifest,
+        let granted = match &installed {
+            Some(installed) => {
+                let asked = installed.manifest.capabilities.iter();
+                asked.map(|asked| asked.name.clone()).collect()
+            }
+            // One that cannot be used, or is gone, can still be switched off.
+            None if !on && self.tenant(tenant)?.is_switched_on(plugin) => BTreeSet::new(),
             None => {
                 return Err(RuntimeError::Unknown {
                     plugin: plugin.clone(),
                 });
             }
         };
-        let granted = manifest
-            .capabilities
-            .iter()
-            .map(|asked| asked.name.clone())
-            .collect();
         let switch = Switch { on, granted };
         let _switching = self.switching.lock().await;
         let before = self.tenant(tenant)?;
@@ -165,6 +220,25 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// What the plugins that a tenant has on may require of callers.
+    pub(crate) fn permissions(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<(PluginId, Permission)>, StorageError> {
+        let tenant = self.tenant(tenant)?;
+        let mut plugins: Vec<_> = tenant
+            .active
+            .values()
+            .map(|on| &on.plugin.manifest)
+            .collect();
+        plugins.sort_by(|a, b| a.id.cmp(&b.id));
+        let each = plugins.into_iter().flat_map(|manifest| {
+            let permissions = manifest.permissions.iter();
+            permissions.map(|permission| (manifest.id.clone(), permission.clone()))
+        });
+        Ok(each.collect())
     }
 
     /// All plugins as this tenant's admin sees them.
@@ -188,9 +262,22 @@ impl Registry {
                 enabled,
                 needs_consent: is_on && !enabled,
                 health: gate.map_or(Health::Running, |gate| gate.breaker.lock().health()),
+                unavailable: None,
             }
         });
-        Ok(states.collect())
+        let unavailable = self.unavailable.lock();
+        let unusable = unavailable.iter().map(|(id, unusable)| PluginState {
+            id: id.clone(),
+            name: unusable.name.clone(),
+            version: unusable.version.clone(),
+            summary: String::new(),
+            capabilities: Vec::new(),
+            enabled: false,
+            needs_consent: false,
+            health: Health::Running,
+            unavailable: Some(unusable.why.clone()),
+        });
+        Ok(states.chain(unusable).collect())
     }
 
     fn apply(&self, tenant: TenantId, plugin: &PluginId, switch: Switch, before: &TenantPlugins) {

@@ -10,13 +10,14 @@ use vaxel_core::{Alarms, Clock, OpCx, PluginId, Problem, TenantId};
 use vaxel_crypto::Keyring;
 use vaxel_storage::Storage;
 
-use crate::compiled::{self, COMPONENT_BYTES_MAX, Cache};
+use crate::compiled::{self, Cache};
+use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
-use crate::package::{Linked, Method, PackageFiles};
+use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::registry::{PluginState, Registry};
 use crate::workers::Workers;
 use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
@@ -27,7 +28,7 @@ const DESCRIBE_MS: u64 = 2_000;
 /// The plugin runtime. Clones share it.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) workers: Workers,
     engines: Engines,
     cache_dir: PathBuf,
+    compiler: Compiler,
 }
 
 impl Runtime {
@@ -58,6 +60,7 @@ impl Runtime {
         let RuntimeConfig {
             workers,
             cache_dir,
+            compiler,
             pool_slots,
             limits,
         } = config;
@@ -78,28 +81,38 @@ impl Runtime {
                 limits,
                 engines,
                 cache_dir,
+                compiler,
             }),
         })
     }
 
-    /// Installs a package in the place of the version that was there. Tenants that had it on go on with the new one,
-    /// unless it asks for more than they granted.
+    /// Installs a plugin that comes with the server, in the place of the version that was there. Tenants that had it
+    /// on go on with the new one, unless it asks for more than they granted.
     pub async fn install(&self, package: PackageFiles) -> Result<PluginId, RuntimeError> {
+        let plugin = self.prepare(package).await?;
+        let id = plugin.manifest.id.clone();
+        self.inner.registry.brings_along(id.clone());
+        self.take_in(plugin);
+        Ok(id)
+    }
+
+    /// Everything that can be refused: the component is compiled, linked, and asked what it offers.
+    pub(crate) async fn prepare(&self, package: PackageFiles) -> Result<Plugin, RuntimeError> {
         let manifest = Manifest::parse(&package.manifest)?;
         if package.component.len() > COMPONENT_BYTES_MAX {
             return Err(RuntimeError::TooLarge {
                 max: COMPONENT_BYTES_MAX,
             });
         }
-        let id = manifest.id.clone();
         let inner = Arc::clone(&self.inner);
         let (linked, once) = tokio::task::spawn_blocking(move || {
             let cache = Cache {
                 dir: &inner.cache_dir,
                 keyring: &inner.keyring,
+                compiler: &inner.compiler,
             };
-            let Engines { calls, once } = &inner.engines;
-            let component = cache.component(calls, &package.component)?;
+            let component = cache.component(&inner.engines, &package.component)?;
+            let Engines { calls, once, .. } = &inner.engines;
             let for_once = compiled::moved(&component, once)?;
             let asked = Linked::new(once, manifest.clone(), &for_once)?;
             Ok::<_, RuntimeError>((Linked::new(calls, manifest, &component)?, asked))
@@ -107,13 +120,33 @@ impl Runtime {
         .await
         .map_err(|error| failed("compiling a component", error.to_string()))??;
         let description = self.description(once).await?;
-        let plugin = linked.described(&description)?;
+        linked.described(&description)
+    }
+
+    /// What was prepared answers from the next call on.
+    pub(crate) fn take_in(&self, plugin: Plugin) {
         tracing::info!(
-            plugin.id = %id, plugin.version = plugin.manifest.version, methods = plugin.methods.len(),
-            "plugin installed"
+            plugin.id = %plugin.manifest.id, plugin.version = plugin.manifest.version,
+            methods = plugin.methods.len(), "plugin installed"
         );
         self.inner.registry.install(plugin);
-        Ok(id)
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// The ids of the plugins that come with the server.
+    pub fn brought_along(&self) -> Vec<PluginId> {
+        self.inner.registry.brought_along()
+    }
+
+    /// Whether a tenant switched a plugin on, whatever has become of it since.
+    pub fn is_switched_on(&self, tenant: TenantId, plugin: &PluginId) -> bool {
+        self.inner
+            .registry
+            .tenant(tenant)
+            .is_ok_and(|plugins| plugins.is_switched_on(plugin))
     }
 
     /// The ids of all installed plugins.
@@ -150,31 +183,50 @@ impl Runtime {
         }
     }
 
+    /// What the plugins that a tenant has switched on may require of callers, by plugin.
+    pub fn permissions(&self, tenant: TenantId) -> Vec<(PluginId, Permission)> {
+        self.inner
+            .registry
+            .permissions(tenant)
+            .unwrap_or_else(|error| {
+                tracing::error!(tenant.id = %tenant, error = %error, "reading a tenant's plugins");
+                Vec::new()
+            })
+    }
+
     /// Calls a method: one instance, one transaction, durable when it answers.
     pub async fn call(&self, call: PluginCall) -> Result<Bytes, Problem> {
         self.inner.call(call).await
     }
 
     async fn description(&self, linked: Linked) -> Result<Vec<u8>, RuntimeError> {
-        let id = linked.manifest.id.clone();
-        let guest = Guest::new(id, Arc::clone(&self.inner.limits));
-        let workers = self
-            .inner
-            .workers
-            .handle()
-            .ok_or_else(|| failed("asking a plugin what it offers", "everything ends"))?;
-        let time = Duration::from_millis(DESCRIBE_MS);
-        let asked =
-            workers.spawn(async move { instance::describe(&linked.pre, guest, time).await });
-        match asked.await {
-            Ok(Ok(description)) => Ok(description),
-            Ok(Err(Failure::Fault(fault))) => Err(RuntimeError::component(format!(
-                "asked what it offers: {}",
-                fault.as_str()
-            ))),
-            Ok(Err(_)) => Err(RuntimeError::component("it did not say what it offers")),
-            Err(error) => Err(failed("asking a plugin what it offers", error.to_string())),
-        }
+        let Inner {
+            limits, workers, ..
+        } = &*self.inner;
+        describe(linked, Arc::clone(limits), workers).await
+    }
+}
+
+/// Asks a component what it offers, on the plugins' own threads.
+pub(crate) async fn describe(
+    linked: Linked,
+    limits: Arc<Limits>,
+    workers: &Workers,
+) -> Result<Vec<u8>, RuntimeError> {
+    let guest = Guest::new(linked.manifest.id.clone(), limits);
+    let workers = workers
+        .handle()
+        .ok_or_else(|| failed("asking a plugin what it offers", "everything ends"))?;
+    let time = Duration::from_millis(DESCRIBE_MS);
+    let asked = workers.spawn(async move { instance::describe(&linked.pre, guest, time).await });
+    match asked.await {
+        Ok(Ok(description)) => Ok(description),
+        Ok(Err(Failure::Fault(fault))) => Err(RuntimeError::component(format!(
+            "asked what it offers: {}",
+            fault.as_str()
+        ))),
+        Ok(Err(_)) => Err(RuntimeError::component("it did not say what it offers")),
+        Err(error) => Err(failed("asking a plugin what it offers", error.to_string())),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -202,7 +203,7 @@ async fn permissions_are_checked_before_the_plugin_runs() {
         ..member.clone()
     };
     let given = Caller {
-        permissions: vec!["faulty.admin".to_owned()],
+        permissions: Arc::new(BTreeSet::from(["faulty.admin".to_owned()])),
         ..member.clone()
     };
     let refused = as_caller(member, "admin_only").await.unwrap_err();

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     /// The log and the state.
     pub(crate) storage: StorageLimits,
+    /// The audit's witness.
+    pub(crate) audit: Audit,
     /// Plugin workers.
     pub(crate) plugins: Plugins,
     /// Limits of the public doors.
@@ -94,6 +96,14 @@ pub(crate) struct Keys {
     pub(crate) master: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Audit {
+    /// A file that signed heads of the audit are added to, hourly. Default: DATA/audit-heads.jsonl. A copy outside
+    /// this machine proves later that nothing was rewritten or cut off.
+    pub(crate) heads: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StorageLimits {
@@ -123,6 +133,11 @@ pub(crate) struct Plugins {
     pub(crate) workers: Option<usize>,
     /// A directory with further packages, one folder each (plugin.toml, component.wasm).
     pub(crate) dir: Option<PathBuf>,
+    /// Who may publish plugins here. Default: DATA/trust.toml.
+    pub(crate) trust: Option<PathBuf>,
+    /// Whether packages that nobody signed are taken: with --dev and --demo.
+    #[serde(skip)]
+    pub(crate) allow_unsigned: bool,
 }
 
 /// Flags of `vaxel serve`; they win over the file.
@@ -143,6 +158,9 @@ pub(crate) struct ServeFlags {
     /// Port of health and metrics; 0 takes a free one.
     #[arg(long)]
     pub(crate) admin_port: Option<u16>,
+    /// For those who make plugins: also install and use packages that nobody signed.
+    #[arg(long)]
+    pub(crate) dev: bool,
     /// A directory with further plugin packages.
     #[arg(long)]
     pub(crate) plugins: Option<PathBuf>,
@@ -179,6 +197,7 @@ impl Config {
         if let Some(port) = flags.admin_port {
             self.listen.admin.set_port(port);
         }
+        self.plugins.allow_unsigned = flags.dev || flags.demo;
         if flags.plugins.is_some() {
             self.plugins.dir.clone_from(&flags.plugins);
         }

@@ -12,12 +12,13 @@ use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
 use vaxel_gateway::Gateway;
 use vaxel_identity::{Identity, IdentityConfig, Tenant};
 use vaxel_ops::{CountedAlarms, Metrics};
-use vaxel_runtime::{Runtime, RuntimeConfig};
+use vaxel_runtime::{Compiler, Packages, PackagesConfig, Runtime, RuntimeConfig};
 use vaxel_storage::{Storage, StorageConfig};
 
 use crate::bundle;
 use crate::config::Config;
 use crate::output::Progress;
+use crate::plugin;
 
 /// Says that the owner keeps the master key's recovery copy.
 const RECOVERY_MARK: &str = "recovery-copy-kept";
@@ -25,12 +26,16 @@ const RECOVERY_MARK: &str = "recovery-copy-kept";
 /// Everything that lies under the doors: keys, storage, identity and the plugin runtime.
 pub(crate) struct House {
     pub(crate) data: PathBuf,
+    pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarms: Arc<dyn Alarms>,
     pub(crate) metrics: Metrics,
     pub(crate) storage: Storage,
     pub(crate) identity: Identity,
     pub(crate) runtime: Runtime,
+    pub(crate) packages: Packages,
+    /// Where signed heads of the audit are written.
+    pub(crate) audit_heads: PathBuf,
     /// Where people reach an organization, `{host}` standing for its host name.
     address: String,
     /// Told when host names were added, so that certificates carry them.
@@ -74,6 +79,7 @@ impl House {
         .await
         .context("opening the identities")?;
         let mut runtime_config = RuntimeConfig::new(data.join("cache"));
+        runtime_config.compiler = Compiler::this_program(plugin::COMPILE);
         if let Some(workers) = config.plugins.workers {
             runtime_config.workers = workers;
         }
@@ -92,15 +98,35 @@ impl House {
                 .await
                 .context("installing a plugin")?;
         }
+        let packages = Packages::open(
+            PackagesConfig {
+                dir: packages_dir(data),
+                trust: trust_file(data, config),
+                allow_unsigned: config.plugins.allow_unsigned,
+            },
+            runtime.clone(),
+            storage.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&alarms),
+        )
+        .await
+        .context("opening the installed packages")?;
         let hosts_changed = Notify::new();
         Ok(Self {
             data: data.to_owned(),
+            config: config.clone(),
             clock,
             alarms,
             metrics,
             storage,
             identity,
             runtime,
+            packages,
+            audit_heads: config
+                .audit
+                .heads
+                .clone()
+                .unwrap_or_else(|| data.join("audit-heads.jsonl")),
             address: address(config),
             hosts_changed,
             gateway: OnceLock::new(),
@@ -146,6 +172,17 @@ fn store_dir(data: &Path) -> PathBuf {
     data.join("store")
 }
 
+/// Where installed packages lie.
+pub(crate) fn packages_dir(data: &Path) -> PathBuf {
+    data.join("packages")
+}
+
+/// Where it stands who may publish plugins here.
+pub(crate) fn trust_file(data: &Path, config: &Config) -> PathBuf {
+    let file = config.plugins.trust.clone();
+    file.unwrap_or_else(|| data.join("trust.toml"))
+}
+
 pub(crate) fn master_source(data: &Path, config: &Config) -> MasterKeySource {
     let file = config
         .keys
@@ -177,7 +214,7 @@ pub(crate) fn make_master_key(data: &Path, config: &Config) -> anyhow::Result<Op
 }
 
 /// A directory that only its owner can look into.
-fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)
@@ -250,6 +287,7 @@ pub(crate) async fn restore(
     })
     .await
     .context("restoring")??;
+    plugin::copy_packages(backup, data).context("copying the installed packages")?;
     if let Some(key_file) = key_file {
         let to = data.join("master.key");
         fs::copy(key_file, &to).context("copying the master key")?;

@@ -1,13 +1,16 @@
 //! The `vaxel` binary: reads the command, wires the parts, says plainly what went wrong.
 
 mod admin;
+mod audit;
 mod bundle;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod house;
 mod operation;
 mod output;
+mod plugin;
 mod serve;
 
 use std::process::ExitCode;
@@ -20,6 +23,10 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Before there are threads, a log, or anything that a compiler should not have.
+    if let Some(code) = plugin::compile_if_told() {
+        return code;
+    }
     let cli = cli::Cli::parse();
     output::start_log(cli.log_format);
     let json = cli.json;
@@ -29,7 +36,7 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(cli::run(cli)));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             output::failure(&error, json);
             ExitCode::FAILURE

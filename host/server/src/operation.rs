@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vaxel_core::{Locale, OpCx, PluginId, TenantId};
 use vaxel_crypto::Secret;
 use vaxel_identity::{NewTenant, NewUser, Tenant};
 
-use crate::house::{self, House};
+use crate::audit;
+use crate::doctor;
+use crate::house::House;
 use crate::output::Progress;
+use crate::plugin;
 
 /// A person to be added.
 #[derive(Debug, Deserialize, Serialize)]
@@ -46,12 +49,24 @@ pub(crate) enum Operation {
         tenant: String,
     },
     PluginList {
-        tenant: String,
+        tenant: Option<String>,
+    },
+    PackageInstall {
+        file: PathBuf,
+        downgrade: bool,
+    },
+    PackageRemove {
+        plugin: PluginId,
+        forget: bool,
     },
     PluginSwitch {
         tenant: String,
         plugin: PluginId,
         on: bool,
+    },
+    AuditVerify {
+        tenant: Option<String>,
+        heads: Option<PathBuf>,
     },
     RotateSigning,
     Backup {
@@ -85,16 +100,24 @@ impl Operation {
             Self::UserAdd { tenant, person } => user_add(house, &tenant, person).await,
             Self::UserReset { tenant, login } => user_reset(house, &tenant, &login).await,
             Self::UserList { tenant } => user_list(house, &tenant).await,
-            Self::PluginList { tenant } => plugin_list(house, &tenant),
+            Self::PluginList { tenant: None } => Ok(plugin::installed(house)),
+            Self::PluginList {
+                tenant: Some(tenant),
+            } => plugin_list(house, &tenant),
+            Self::PackageInstall { file, downgrade } => {
+                plugin::install(house, &file, downgrade).await
+            }
+            Self::PackageRemove { plugin, forget } => plugin::remove(house, &plugin, forget).await,
             Self::PluginSwitch { tenant, plugin, on } => {
                 plugin_switch(house, &tenant, &plugin, on).await
             }
+            Self::AuditVerify { tenant, heads } => audit::verify(house, tenant, heads).await,
             Self::RotateSigning => {
                 house.identity.rotate_signing_key().await?;
                 Ok(json!({ "text": "New access tokens are signed with a new key." }))
             }
             Self::Backup { dir } => backup(house, dir, progress).await,
-            Self::Doctor => doctor(house).await,
+            Self::Doctor => doctor::examine(house).await,
         }
     }
 }
@@ -104,7 +127,7 @@ pub(crate) async fn tenant_add(house: &House, new: NewTenant) -> anyhow::Result<
     let tenant = house.identity.create_tenant(new).await?;
     house.hosts_changed.notify_one();
     let cx = OpCx::system(tenant.id, house.clock.now());
-    for plugin in house.runtime.installed() {
+    for plugin in house.runtime.brought_along() {
         house.runtime.enable(&cx, &plugin).await?;
     }
     Ok(json!({
@@ -228,13 +251,17 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
     let lines: Vec<String> = states
         .iter()
         .map(|state| {
-            let on = if state.enabled { "on" } else { "off" };
+            let on = match &state.unavailable {
+                Some(why) => why,
+                None if state.enabled => "on",
+                None => "off",
+            };
             format!("{:20} {:10} {on}", state.id.as_str(), state.version)
         })
         .collect();
     let items: Vec<Value> = states
         .iter()
-        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled }))
+        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled, "unavailable": s.unavailable }))
         .collect();
     Ok(json!({ "items": items, "text": lines.join("\n") }))
 }
@@ -272,6 +299,7 @@ async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Res
     })
     .await
     .context("the backup ended early")??;
+    plugin::copy_packages(&house.data, &dir).context("copying the installed packages")?;
     Ok(json!({
         "dir": dir,
         "files": report.files,
@@ -282,42 +310,6 @@ async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Res
             report.files,
         ),
     }))
-}
-
-async fn doctor(house: &House) -> anyhow::Result<Value> {
-    let storage = house.storage.clone();
-    let chain = tokio::task::spawn_blocking(move || storage.verify_chain())
-        .await
-        .context("the check ended early")?;
-    let kept = house::recovery_copy_kept(&house.data);
-    let mut lines = Vec::new();
-    match &chain {
-        Ok(report) => lines.push(format!(
-            "ok    log: {} records of {} organizations, every link of the chain holds",
-            report.records, report.tenants
-        )),
-        Err(error) => lines.push(format!("FAIL  log: {error}")),
-    }
-    lines.push(if kept {
-        "ok    master key: its recovery copy is kept".to_owned()
-    } else {
-        "WARN  master key: nobody said that its recovery copy is kept \
-         (vaxel doctor --recovery-copy-kept)"
-            .to_owned()
-    });
-    lines.push(format!(
-        "ok    organizations: {}",
-        house.identity.tenants().len()
-    ));
-    let text = lines.join("\n");
-    match chain {
-        Ok(report) => Ok(json!({
-            "chain": { "ok": true, "records": report.records, "tenants": report.tenants },
-            "recovery_copy_kept": kept,
-            "text": text,
-        })),
-        Err(_) => bail!("{text}"),
-    }
 }
 
 /// The tenant of a slug, for those who set up the demo.

@@ -16,7 +16,7 @@ use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};
-use crate::{admin, demo, output};
+use crate::{admin, audit, demo, output, plugin};
 
 /// How often certificates are looked at: changed files are taken into use, those whose end is near are renewed.
 const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     if flags.demo {
-        demo::check(&data)?;
+        demo::claim(&data)?;
         house::make_master_key(&data, &config)?;
     }
     let listeners = Listeners::bind(&config).await?;
@@ -82,6 +82,8 @@ pub(crate) async fn run(
         stop.clone(),
     ));
     tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
+    tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     listeners.serve(&gateway, &tls)?;
     if let Some(demo) = &demo {
         demo.say();
@@ -90,6 +92,7 @@ pub(crate) async fn run(
     tracing::info!("stopping: finishing what is under way");
     stop.cancel();
     gateway.drain().await;
+    audit::sign(&house).await;
     let _ = std::fs::remove_file(data.join("admin.sock"));
     house.storage.close().await;
     tracing::info!("stopped");
@@ -143,7 +146,12 @@ async fn bind(addr: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, Sock
     Ok((listener, addr))
 }
 
-fn tls_material(data: &Path, config: &Config, house: &House) -> anyhow::Result<TlsMaterial> {
+/// Where certificates come from, as the configuration has it.
+pub(crate) fn tls_material(
+    data: &Path,
+    config: &Config,
+    house: &House,
+) -> anyhow::Result<TlsMaterial> {
     let clock = Arc::clone(&house.clock);
     if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         return TlsMaterial::from_files(certificate, key, clock).context("the certificate");

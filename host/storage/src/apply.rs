@@ -7,10 +7,10 @@ use std::sync::mpsc::Receiver;
 use vaxel_core::TenantId;
 
 use crate::StorageError;
-use crate::commit::{Group, Queued};
 use crate::engine::Shared;
 use crate::limits::SLICE_ROWS_MAX;
 use crate::log::Position;
+use crate::queue::{Group, Queued};
 use crate::record::{FRAME_HEADER_LEN, RecordView};
 use crate::state::{State, encode_position, head_key, position_key};
 use crate::tenant::Head;

@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use vaxel_core::{AlarmLevel, Alarms};
 
 use crate::checkpoint::{Checkpoint, boot_id};
-use crate::disk::{RealDisk, replace_file, sync_dir};
+use crate::disk::{RealDisk, make_dir, replace_file, sync_dir};
 use crate::engine::Shared;
 use crate::health::Health;
-use crate::layout::{KEYS_DIR, LOG_DIR, SNAPSHOT_DIR};
+use crate::layout::{KEYS_DIR, LOG_DIR, SNAPSHOT_DIR, write_format};
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::log::{Position, Segments};
-use crate::recovery::{Opening, write_format};
+use crate::recovery::Opening;
 use crate::{StorageError, snapshot};
 
 const MANIFEST_FILE: &str = "MANIFEST.json";
@@ -118,7 +118,7 @@ impl Shared {
         };
         let text = serde_json::to_vec_pretty(&manifest)
             .map_err(|_| StorageError::corrupt("the manifest does not print"))?;
-        replace_file(&dir.join(MANIFEST_FILE), &text)
+        replace_file(&RealDisk, &dir.join(MANIFEST_FILE), &text)
             .map_err(StorageError::io("writing the manifest"))?;
         Ok(report)
     }
@@ -184,7 +184,7 @@ pub fn restore(
         done += entry.size;
     }
     crate::state::sync_tree(into).map_err(StorageError::io("syncing the restored data"))?;
-    write_format(into)?;
+    write_format(&RealDisk, into)?;
     let disk = Arc::new(RealDisk);
     let health = Health::new(into.to_owned(), Arc::clone(&disk) as _, Arc::new(Silent), 0);
     let opened = Opening {
@@ -212,7 +212,7 @@ pub fn restore(
         is_clean: true,
         boot_id: boot_id(),
     }
-    .write(into)?;
+    .write(&RealDisk, into)?;
     Ok(BackupReport {
         files: manifest.files.len(),
         bytes: total,
@@ -277,7 +277,7 @@ fn check(backup: &Path, entry: &Entry) -> Result<(), StorageError> {
 
 fn make_empty(dir: &Path) -> Result<(), StorageError> {
     let making = || StorageError::io("making the target directory");
-    fs::create_dir_all(dir).map_err(making())?;
+    make_dir(dir).map_err(making())?;
     match fs::read_dir(dir).map_err(making())?.next() {
         None => Ok(()),
         Some(_) => Err(StorageError::NotEmpty {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::StorageError;
 use crate::codec::Reader;
-use crate::disk::replace_file;
+use crate::disk::{Disk, replace_file};
 use crate::engine::Shared;
 use crate::layout::CHECKPOINT_FILE;
 use crate::log::Position;
@@ -85,19 +85,19 @@ impl Checkpoint {
         }
     }
 
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), StorageError> {
-        replace_file(&dir.join(CHECKPOINT_FILE), &self.encode())
+    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        replace_file(disk, &dir.join(CHECKPOINT_FILE), &self.encode())
             .map_err(StorageError::io("writing the checkpoint"))
     }
 
     /// Withdraws the checkpoint, durably: until there is a new one, the state is not trusted.
-    pub(crate) fn remove(dir: &Path) -> Result<(), StorageError> {
-        match fs::remove_file(dir.join(CHECKPOINT_FILE)) {
+    pub(crate) fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        match disk.remove(&dir.join(CHECKPOINT_FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StorageError::Io {
                 doing: "removing the checkpoint".to_owned(),
                 source: error,
             }),
-            _ => crate::disk::sync_dir(dir).map_err(StorageError::io("syncing")),
+            _ => disk.sync_dir(dir).map_err(StorageError::io("syncing")),
         }
     }
 }
@@ -118,7 +118,7 @@ impl Shared {
         let mut files = self.files.lock();
         if self.state.is_suspect() {
             // Without a checkpoint the next start rebuilds the state from snapshot and log.
-            Checkpoint::remove(&self.dir)?;
+            Checkpoint::remove(&*self.disk, &self.dir)?;
             return synced.and(Err(StorageError::corrupt(
                 "the state; it is rebuilt at the next start",
             )));
@@ -129,7 +129,7 @@ impl Shared {
             is_clean,
             boot_id: boot_id(),
         }
-        .write(&self.dir)?;
+        .write(&*self.disk, &self.dir)?;
         files.checkpoint = position;
         Ok(())
     }

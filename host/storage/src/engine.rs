@@ -8,10 +8,11 @@ use tokio::sync::Semaphore;
 use vaxel_core::{Clock, TenantId};
 use vaxel_crypto::Keyring;
 
-use crate::commit::Queue;
+use crate::disk::Disk;
 use crate::follow::Followers;
 use crate::health::Health;
 use crate::log::Position;
+use crate::queue::Queue;
 use crate::state::State;
 use crate::tenant::Tenants;
 use crate::{AudienceId, Space, StorageError};
@@ -19,6 +20,7 @@ use crate::{AudienceId, Space, StorageError};
 /// The data directory, opened.
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) epoch: u64,
     pub(crate) quota_bytes: u64,
     pub(crate) checkpoint_interval_ms: u64,

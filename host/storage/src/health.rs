@@ -9,6 +9,7 @@ use vaxel_core::{AlarmLevel, Alarms};
 
 use crate::StorageError;
 use crate::disk::Disk;
+use crate::limits::RESERVE_FLOOR_PART;
 
 /// How old the last look at the free space may be, in milliseconds. A look costs a microsecond; in this time
 /// no disk we know takes as much as the space that is kept free.
@@ -26,6 +27,17 @@ pub(crate) struct Health {
     is_low: AtomicBool,
     is_read_only: AtomicBool,
     is_closed: AtomicBool,
+}
+
+/// How much space is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// For everything.
+    Enough,
+    /// Only what is kept free, and of that more than its last part.
+    Reserve,
+    /// What is left belongs to the state.
+    Nothing,
 }
 
 impl Health {
@@ -48,28 +60,39 @@ impl Health {
         }
     }
 
-    /// Whether a commit may be taken now.
-    pub(crate) fn admit(&self) -> Result<(), StorageError> {
+    /// Whether a commit may be taken now; `with_reserve` is for the few that go on when the disk counts as full.
+    pub(crate) fn admit(&self, with_reserve: bool) -> Result<(), StorageError> {
         if self.is_closed() {
             return Err(StorageError::Closed);
         }
         if self.is_read_only() {
             return Err(StorageError::ReadOnly);
         }
-        if self.is_disk_low() {
-            Err(StorageError::DiskFull)
-        } else {
-            Ok(())
+        match self.room() {
+            Room::Enough => Ok(()),
+            Room::Reserve if with_reserve => Ok(()),
+            Room::Reserve | Room::Nothing => Err(StorageError::DiskFull),
         }
     }
 
-    /// Whether too little space is left. While it is, every call looks again, so that writes come back at once.
+    /// Whether too little space is left for ordinary writes.
     pub(crate) fn is_disk_low(&self) -> bool {
+        self.room() != Room::Enough
+    }
+
+    /// The bytes that may be written before too little is left.
+    pub(crate) fn spare_bytes(&self) -> u64 {
+        let free = self.disk.free_bytes(&self.dir).unwrap_or(0);
+        free.saturating_sub(self.free_bytes_min)
+    }
+
+    /// How much space is left. While it is little, every call looks again, so that writes come back at once.
+    fn room(&self) -> Room {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX) + 1;
         let looked_at = self.looked_at_ms.load(Ordering::Relaxed);
         let was_low = self.is_low.load(Ordering::Relaxed);
         if looked_at != 0 && !was_low && now < looked_at + FREE_LOOK_MS {
-            return false;
+            return Room::Enough;
         }
         self.looked_at_ms.store(now, Ordering::Relaxed);
         // A disk that does not even answer has no space that we may count on.
@@ -85,7 +108,13 @@ impl Health {
                     .raise(AlarmLevel::Info, "storage.disk_back", &detail);
             }
         }
-        is_low
+        if !is_low {
+            Room::Enough
+        } else if free >= self.free_bytes_min / RESERVE_FLOOR_PART {
+            Room::Reserve
+        } else {
+            Room::Nothing
+        }
     }
 
     pub(crate) fn is_read_only(&self) -> bool {

@@ -94,6 +94,11 @@ pub(crate) fn split(key: &[u8]) -> Option<(&[u8; TENANT_LEN], &[u8; SPACE_LEN], 
     Some((tenant, space, key))
 }
 
+/// Whether this is the key of one of the host's own collections.
+pub(crate) fn is_host(key: &[u8]) -> bool {
+    split(key).is_some_and(|(_, [kind, ..], _)| *kind == KIND_HOST)
+}
+
 /// The first key behind all that begin with `prefix`; `None` when nothing can lie behind.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();

@@ -42,3 +42,9 @@ pub const TAIL_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 pub const SWEEP_ROWS_MAX: usize = 10_000;
 /// How often a read may move its transaction's start forward before it is stale.
 pub const EXTENSIONS_MAX: usize = 4;
+/// What part of the kept free space stays for the state when security writes use the rest of it: one in so many bytes.
+pub const RESERVE_FLOOR_PART: u64 = 4;
+/// The most bytes that one transaction may write at the cost of the reserve: a person's sign-in or sign-out.
+pub const RESERVE_WRITTEN_BYTES_MAX: usize = 64 * 1024;
+/// What security writes may take beyond a tenant's quota: a full organization can still be signed in to.
+pub const QUOTA_RESERVE_BYTES: u64 = 16 * 1024 * 1024;

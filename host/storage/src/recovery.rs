@@ -1,22 +1,18 @@
 //! Opening a data directory: lock, formats, state, replay of the log, and a rebuild whenever the state is in doubt.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
 use vaxel_core::{AlarmLevel, TenantId};
-use vaxel_crypto::random_bytes;
 
 use crate::apply::Slice;
 use crate::checkpoint::{Checkpoint, boot_id};
-use crate::disk::{Disk, LogFile, replace_file, sync_dir};
+use crate::disk::{Disk, LogFile, make_dir, sync_dir};
 use crate::engine::Files;
 use crate::health::{Health, chain};
-use crate::layout::{
-    DAMAGED_STATE_DIR, EPOCH_FILE, FORMAT, FORMAT_FILE, FORMAT_PREFIX, LOCK_FILE, LOG_DIR,
-    SNAPSHOT_DIR, STATE_DIR,
-};
+use crate::layout::{DAMAGED_STATE_DIR, LOG_DIR, SNAPSHOT_DIR, STATE_DIR, check_format, lock};
 use crate::limits::GROUP_BYTES_MAX;
 use crate::log::{HEADER_LEN, Position, Replay, Segments, WriterStart, create_segment, replay};
 use crate::record::{RecordView, chain_of};
@@ -47,22 +43,22 @@ pub(crate) struct Opening<'a> {
 impl Opening<'_> {
     pub(crate) fn open(&self) -> Result<Opened, StorageError> {
         let dir = self.dir;
-        fs::create_dir_all(dir).map_err(StorageError::io("making the data directory"))?;
+        make_dir(dir).map_err(StorageError::io("making the data directory"))?;
         let lock = lock(dir)?;
-        let epoch = check_format(dir)?;
+        let epoch = check_format(&*self.disk, dir)?;
         let log_dir = dir.join(LOG_DIR);
         for part in [LOG_DIR, SNAPSHOT_DIR] {
-            fs::create_dir_all(dir.join(part)).map_err(StorageError::io("making a directory"))?;
+            make_dir(&dir.join(part)).map_err(StorageError::io("making a directory"))?;
         }
-        let mut segments = Segments::list(&log_dir)?;
-        let snapshot = snapshot::newest(dir)?;
+        let mut segments = Segments::list(&*self.disk, &log_dir)?;
+        let snapshot = snapshot::newest(&*self.disk, dir)?;
         let checkpoint = Checkpoint::read(dir)?;
         if segments.by_number.is_empty() {
             if checkpoint.is_some() || snapshot.is_some() {
                 return Err(StorageError::corrupt("the log is gone"));
             }
             create_segment(&*self.disk, &log_dir, 1, epoch, self.segment_bytes)?;
-            segments = Segments::list(&log_dir)?;
+            segments = Segments::list(&*self.disk, &log_dir)?;
         }
         let (state, replayed) = self.state(&segments, checkpoint.as_ref(), snapshot.as_ref())?;
         let writer = self.writer(epoch, &segments, replayed)?;
@@ -106,7 +102,7 @@ impl Opening<'_> {
                 ));
             }
         };
-        Checkpoint::remove(self.dir)?;
+        Checkpoint::remove(&*self.disk, self.dir)?;
         self.move_aside(&state_dir)?;
         let state = State::open(&state_dir, self.cache_bytes)?;
         if let Some((_, path)) = snapshot {
@@ -151,7 +147,7 @@ impl Opening<'_> {
             .map_err(Doubt::Log)?;
         let has_rebooted = !checkpoint.is_clean && checkpoint.boot_id != boot_id();
         if has_rebooted {
-            check_usage(&state).map_err(Doubt::State)?;
+            crate::usage::check(&state).map_err(Doubt::State)?;
         }
         Ok((state, replayed))
     }
@@ -311,91 +307,4 @@ fn zero(file: &mut dyn LogFile, mut offset: u64, len: u64) -> std::io::Result<()
         offset += part as u64;
     }
     Ok(())
-}
-
-fn lock(dir: &Path) -> Result<File, StorageError> {
-    let file = File::create(dir.join(LOCK_FILE)).map_err(StorageError::io("making the lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked {
-            dir: dir.display().to_string(),
-        }),
-        Err(TryLockError::Error(source)) => Err(StorageError::Io {
-            doing: "locking the data directory".to_owned(),
-            source,
-        }),
-    }
-}
-
-/// Checks the directory's format, or gives an empty directory one; answers its epoch.
-fn check_format(dir: &Path) -> Result<u64, StorageError> {
-    let format_path = dir.join(FORMAT_FILE);
-    if !format_path.exists() {
-        let has_data = [LOG_DIR, STATE_DIR, SNAPSHOT_DIR]
-            .iter()
-            .any(|part| dir.join(part).exists());
-        if has_data {
-            return Err(StorageError::corrupt(
-                "the data directory does not say its format",
-            ));
-        }
-        write_format(dir)?;
-    }
-    let text = fs::read_to_string(&format_path).map_err(StorageError::io("reading the format"))?;
-    let found = text
-        .strip_prefix(FORMAT_PREFIX)
-        .and_then(|n| n.trim().parse::<u64>().ok());
-    match found {
-        Some(FORMAT) => {}
-        found => {
-            let found = found.unwrap_or_default();
-            return Err(StorageError::UnknownFormat {
-                what: "data directory",
-                found,
-            });
-        }
-    }
-    let text =
-        fs::read_to_string(dir.join(EPOCH_FILE)).map_err(StorageError::io("reading the epoch"))?;
-    u64::from_str_radix(text.trim(), 16).map_err(|_| StorageError::corrupt("the epoch"))
-}
-
-/// Begins a new history in the directory. The format comes last: without it nothing else counts.
-pub(crate) fn write_format(dir: &Path) -> Result<(), StorageError> {
-    let epoch = u64::from_be_bytes(random_bytes());
-    replace_file(&dir.join(EPOCH_FILE), format!("{epoch:016x}\n").as_bytes())
-        .and_then(|()| {
-            replace_file(
-                &dir.join(FORMAT_FILE),
-                format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes(),
-            )
-        })
-        .map_err(StorageError::io("writing the format"))
-}
-
-/// Looks through a state that lived through a reboot: what each tenant's rows take must be what its last
-/// commit says, or rows are lost.
-fn check_usage(state: &State) -> Result<(), StorageError> {
-    let mut found: HashMap<TenantId, u64> = HashMap::new();
-    for row in state.all_rows() {
-        let (key, value) = row?;
-        let Some((tenant, space, _)) = crate::key::split(&key) else {
-            return Err(StorageError::corrupt("a key of the state"));
-        };
-        if space == crate::Space::META.bytes() {
-            continue;
-        }
-        crate::row::parse(&value)?;
-        *found.entry(TenantId::from_bytes(*tenant)).or_default() +=
-            crate::commit::size_of(&key, value.len());
-    }
-    let heads = state.heads()?;
-    let is_whole = heads
-        .iter()
-        .all(|(tenant, head)| found.remove(tenant).unwrap_or_default() == head.usage);
-    if is_whole && found.is_empty() {
-        Ok(())
-    } else {
-        Err(StorageError::corrupt("the state lacks rows after a reboot"))
-    }
 }

@@ -8,7 +8,8 @@ use vaxel_crypto::Purpose;
 
 use crate::key::{prefix_end, row_key, within_space};
 use crate::limits::{EXTENSIONS_MAX, KEY_LEN_MAX, SCAN_BYTES_MAX, SCAN_LIMIT_MAX};
-use crate::transaction::{Write, overlaid};
+use crate::reads::overlaid;
+use crate::transaction::Write;
 use crate::window::KeyRange;
 use crate::{Space, StorageError, Transaction, row, state};
 

@@ -9,14 +9,16 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use vaxel_core::AlarmLevel;
 
 use crate::StorageError;
-use crate::disk::sync_dir;
+use crate::disk::{Disk, Streaming, remove_unfinished};
 use crate::engine::Shared;
 use crate::layout::{LOG_DIR, SNAPSHOT_DIR};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::log::{Position, Segments};
 use crate::state::State;
+use crate::usage::{Found, Quiet};
 
 const MAGIC: &[u8; 8] = b"VAXELSNP";
 const FORMAT: u8 = 1;
@@ -37,14 +39,12 @@ fn path_of(dir: &Path, position: Position) -> PathBuf {
 }
 
 /// The newest snapshot and where the log goes on behind it. Unfinished ones are removed.
-pub(crate) fn newest(dir: &Path) -> Result<Option<(Position, PathBuf)>, StorageError> {
-    let removing = || StorageError::io("removing an unfinished snapshot");
-    for entry in fs::read_dir(dir.join(SNAPSHOT_DIR)).map_err(removing())? {
-        let path = entry.map_err(removing())?.path();
-        if path.extension().is_some_and(|extension| extension == "tmp") {
-            fs::remove_file(&path).map_err(removing())?;
-        }
-    }
+pub(crate) fn newest(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Option<(Position, PathBuf)>, StorageError> {
+    remove_unfinished(disk, &dir.join(SNAPSHOT_DIR))
+        .map_err(StorageError::io("removing an unfinished snapshot"))?;
     newest_live(dir)
 }
 
@@ -86,20 +86,53 @@ impl<W: Write> Hashing<W> {
 /// Copies the state into a new snapshot and reads it back; answers where the log goes on.
 fn take(shared: &Shared) -> Result<Position, StorageError> {
     let writing = || StorageError::io("writing a snapshot");
+    // It must not bring about the full disk that writes are refused for.
+    let rows_len: u64 = shared
+        .tenants
+        .all()
+        .iter()
+        .map(|tenant| tenant.committer.lock().usage)
+        .sum();
+    if rows_len > shared.health.spare_bytes() {
+        let detail = format!("{rows_len} bytes are wanted; until then no old log is removed");
+        let code = "storage.snapshot_postponed";
+        shared.health.raise(AlarmLevel::Warning, code, &detail);
+        return Err(StorageError::DiskFull);
+    }
     let position = *shared.applied.lock();
     let path = path_of(&shared.dir, position);
     let temporary = path.with_extension("tmp");
-    let file = File::create(&temporary).map_err(writing())?;
+    let copied = copy(shared, &temporary).and_then(|()| read(&temporary, |_, _| Ok(())));
+    if let Err(error) = copied {
+        // Nothing needs it, and whether it goes now or at the next start is all the same.
+        let _ = shared.disk.remove(&temporary);
+        return Err(error);
+    }
+    shared
+        .disk
+        .rename(&temporary, &path)
+        .and_then(|()| shared.disk.sync_dir(&shared.dir.join(SNAPSHOT_DIR)))
+        .map_err(writing())?;
+    Ok(position)
+}
+
+/// Writes all rows into a file, durably, and looks whether they are all there.
+fn copy(shared: &Shared, path: &Path) -> Result<(), StorageError> {
+    let writing = || StorageError::io("writing a snapshot");
+    let file = shared.disk.create(path).map_err(writing())?;
     let mut out = Hashing {
-        inner: BufWriter::with_capacity(1 << 20, file),
+        inner: BufWriter::with_capacity(1 << 20, Streaming::new(file)),
         hash: Sha256::new(),
     };
     out.put(MAGIC)
         .and_then(|()| out.put(&[FORMAT]))
         .map_err(writing())?;
+    let quiet = Quiet::now(shared);
+    let mut found = Found::default();
     let mut rows = 0_u64;
     for row in shared.state.all_rows() {
         let (key, value) = row?;
+        found.add(&key, &value)?;
         write_row(&mut out, &key, &value).map_err(writing())?;
         rows += 1;
         // A half-done copy is worth nothing, so closing need not wait for it.
@@ -107,22 +140,17 @@ fn take(shared: &Shared) -> Result<Position, StorageError> {
             return Err(StorageError::Closed);
         }
     }
+    quiet.check(shared, found)?;
     out.put(&[TAG_END])
         .and_then(|()| out.put(&rows.to_be_bytes()))
         .map_err(writing())?;
     let sum: [u8; 32] = out.hash.finalize().into();
     let mut file = out.inner;
     file.write_all(&sum).map_err(writing())?;
-    let file = file
-        .into_inner()
+    file.into_inner()
         .map_err(|error| error.into_error())
-        .map_err(writing())?;
-    file.sync_all().map_err(writing())?;
-    read(&temporary, |_, _| Ok(()))?;
-    fs::rename(&temporary, &path)
-        .and_then(|()| sync_dir(&shared.dir.join(SNAPSHOT_DIR)))
-        .map_err(writing())?;
-    Ok(position)
+        .and_then(|mut file| file.sync())
+        .map_err(writing())
 }
 
 fn write_row<W: Write>(out: &mut Hashing<W>, key: &[u8], value: &[u8]) -> io::Result<()> {
@@ -258,16 +286,16 @@ impl Shared {
         let segments = Segments::list_live(&log_dir)?;
         // From the oldest on, so that what remains after a crash has no hole.
         for (_, path) in segments.by_number.range(..needed.segment) {
-            fs::remove_file(path).map_err(removing())?;
-            sync_dir(&log_dir).map_err(removing())?;
+            self.disk.remove(path).map_err(removing())?;
+            self.disk.sync_dir(&log_dir).map_err(removing())?;
         }
         let snapshot_dir = self.dir.join(SNAPSHOT_DIR);
         for entry in fs::read_dir(&snapshot_dir).map_err(removing())? {
             let path = entry.map_err(removing())?.path();
             if position_of(&path).is_some_and(|position| position < newest) {
-                fs::remove_file(&path).map_err(removing())?;
+                self.disk.remove(&path).map_err(removing())?;
             }
         }
-        sync_dir(&snapshot_dir).map_err(removing())
+        self.disk.sync_dir(&snapshot_dir).map_err(removing())
     }
 }

@@ -67,11 +67,16 @@ impl State {
     }
 
     fn suspect(&self, error: sled::Error) -> StorageError {
-        self.is_suspect.store(true, Ordering::Release);
+        self.distrust();
         error.into()
     }
 
-    /// Whether the engine has ever answered with an error.
+    /// Something is wrong with what it holds.
+    pub(crate) fn distrust(&self) {
+        self.is_suspect.store(true, Ordering::Release);
+    }
+
+    /// Whether the engine has ever answered with an error, or with less than it was given.
     pub(crate) fn is_suspect(&self) -> bool {
         self.is_suspect.load(Ordering::Acquire)
     }

@@ -7,11 +7,10 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
-use vaxel_core::{Alarms, Clock, TenantId, UserId};
+use vaxel_core::{Alarms, Clock, TenantId, UnixMs, UserId};
 use vaxel_crypto::Keyring;
 
 use crate::backup::BackupReport;
-use crate::commit::Queue;
 use crate::disk::{Disk, RealDisk};
 use crate::engine::Shared;
 use crate::follow::Followers;
@@ -19,6 +18,7 @@ use crate::health::Health;
 use crate::keeper::Bell;
 use crate::limits::{QUEUE_SLOTS, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::log::LogWriter;
+use crate::queue::Queue;
 use crate::recovery::{Opened, Opening};
 use crate::tenant::{Tenant, Tenants};
 use crate::verify::ChainReport;
@@ -47,7 +47,7 @@ pub struct StorageConfig {
     pub snapshot_log_bytes: u64,
     /// How much memory the state may use to keep pages.
     pub cache_bytes: u64,
-    /// The disk under the log; a test's own, or [`RealDisk`].
+    /// The disk under log, checkpoints and snapshots; a test's own, or [`RealDisk`].
     pub disk: Arc<dyn Disk>,
 }
 
@@ -111,6 +111,7 @@ impl Storage {
         } = opened;
         let shared = Arc::new(Shared {
             dir: config.dir,
+            disk: config.disk,
             epoch,
             quota_bytes: config.quota_bytes_per_tenant,
             checkpoint_interval_ms: config.checkpoint_interval_ms,
@@ -179,6 +180,12 @@ impl Storage {
         self.shared.cursor(tenant)
     }
 
+    /// Whether `seq` is the newest commit that this tenant has given a number to. What was read before this answered
+    /// yes is exactly the state of that commit: of a later one nothing can have been applied.
+    pub fn is_newest(&self, tenant: TenantId, seq: u64) -> bool {
+        self.is_read_only() || self.shared.tenants.get(tenant).committer.lock().seq == seq
+    }
+
     /// The events that a user may see, behind the cursor and up to `until`, oldest first, at most `max`.
     pub fn replay(
         &self,
@@ -189,6 +196,13 @@ impl Storage {
         max: usize,
     ) -> Result<Vec<Event>, ReplayError> {
         self.shared.replay(tenant, user, after, until, max)
+    }
+
+    /// The time of the newest commit of all; 0 where there is none.
+    pub fn newest_commit_at(&self) -> UnixMs {
+        let tenants = self.shared.tenants.all();
+        let times = tenants.iter().map(|tenant| tenant.committer.lock().at);
+        times.max().unwrap_or_default()
     }
 
     /// The bytes that a tenant's rows take.

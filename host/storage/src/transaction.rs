@@ -6,19 +6,20 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use vaxel_core::{TenantId, UserId};
-use vaxel_crypto::{ErasureKey, Purpose};
+use vaxel_crypto::ErasureKey;
 
 use crate::engine::Shared;
 use crate::ids::time_ordered_id;
-use crate::key::row_key;
+use crate::key::{is_host, row_key};
 use crate::limits::{
-    APPLY_YIELDS_MAX, EXTENSIONS_MAX, KEY_LEN_MAX, OPS_MAX, READS_MAX, TOPIC_LEN_MAX,
-    VALUE_LEN_MAX, WRITTEN_BYTES_MAX,
+    KEY_LEN_MAX, OPS_MAX, RESERVE_WRITTEN_BYTES_MAX, TOPIC_LEN_MAX, VALUE_LEN_MAX,
+    WRITTEN_BYTES_MAX,
 };
+use crate::reads::{OVERFLOW, added};
 use crate::stamp::STAMP_LEN;
 use crate::tenant::Tenant;
 use crate::window::KeyRange;
-use crate::{AudienceId, Space, StorageError, row};
+use crate::{AudienceId, Space, StorageError};
 
 /// What a key becomes.
 pub(crate) enum Write {
@@ -64,6 +65,7 @@ pub struct Transaction {
     pub(crate) ephemeral: Vec<NewEvent>,
     pub(crate) ops: usize,
     pub(crate) written_bytes: usize,
+    wants_reserve: bool,
 }
 
 impl Transaction {
@@ -82,6 +84,7 @@ impl Transaction {
             ephemeral: Vec::new(),
             ops: 0,
             written_bytes: 0,
+            wants_reserve: false,
         }
     }
 
@@ -98,30 +101,23 @@ impl Transaction {
             && self.events.is_empty()
     }
 
-    /// The value under a key; what this transaction wrote itself is seen.
-    pub fn get(&mut self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        check_key(key)?;
-        let key = row_key(self.tenant.id, space, &[key]);
-        let by = match self.writes.get(&key) {
-            Some(Write::Put { value, .. }) => return Ok(Some(value.clone())),
-            Some(Write::Delete) => return Ok(None),
-            Some(Write::Increment(by)) => Some(*by),
-            None => None,
-        };
-        let stored = self.read(key)?;
-        match by {
-            Some(by) => added(stored.as_deref(), by).map(Some),
-            None => Ok(stored),
-        }
+    /// Asks for the part of the free space that is kept back: for the few small writes that must go on when the disk
+    /// or the tenant counts as full, such as signing in and out. Granted to a transaction that stays small and writes
+    /// only to collections of the host; any other is refused as if it had not asked.
+    pub fn use_reserve(&mut self) {
+        self.wants_reserve = true;
     }
 
-    /// The values under several keys, in their order.
-    pub fn get_many(
-        &mut self,
-        space: Space,
-        keys: &[&[u8]],
-    ) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
-        keys.iter().map(|key| self.get(space, key)).collect()
+    /// Whether it asked for the reserve and is of the kind that gets it.
+    pub(crate) fn may_use_reserve(&self) -> bool {
+        self.wants_reserve
+            && self.written_bytes <= RESERVE_WRITTEN_BYTES_MAX
+            && self.members.is_empty()
+            && self.events.is_empty()
+            && self.writes.keys().all(|key| is_host(key))
+            && self.appends.iter().all(|append| {
+                is_host(&append.prefix) && append.alias.as_deref().is_none_or(is_host)
+            })
     }
 
     /// Stores a value under a key. Destroying the erasure key later destroys the value.
@@ -287,88 +283,6 @@ impl Transaction {
         time_ordered_id(self.shared.clock.now())
     }
 
-    /// Reads a stored value as of the start and notes that it was read.
-    fn read(&mut self, key: Vec<u8>) -> Result<Option<Vec<u8>>, StorageError> {
-        for _ in 0..EXTENSIONS_MAX {
-            let seen = match self.shared.state.get(&key)? {
-                Some(value) => {
-                    let (header, _) = row::parse(&value)?;
-                    if header.seq <= self.start {
-                        let (keyring, id) = (&self.shared.keyring, self.tenant.id);
-                        let plain = row::open(keyring, id, Purpose::Values, &key, &value)?;
-                        self.note_read(key)?;
-                        return Ok(plain);
-                    }
-                    header.seq
-                }
-                None => {
-                    let window = self.tenant.window.lock();
-                    if !window.may_be_deleted_since(self.start, &key) {
-                        drop(window);
-                        self.note_read(key)?;
-                        return Ok(None);
-                    }
-                    self.start
-                }
-            };
-            self.extend(seen)?;
-        }
-        Err(StorageError::Stale)
-    }
-
-    /// Moves the start forward to the applied state, if nothing that was read has changed since.
-    ///
-    /// `seen` is the newest commit that was met in the state. Its rows go in one by one, so it counts only
-    /// when all of them are there, which takes a moment.
-    pub(crate) fn extend(&mut self, seen: u64) -> Result<(), StorageError> {
-        let mut now = self.tenant.applied.load(Ordering::Acquire);
-        for _ in 0..APPLY_YIELDS_MAX {
-            if now >= seen {
-                break;
-            }
-            std::thread::yield_now();
-            now = self.tenant.applied.load(Ordering::Acquire);
-        }
-        if now < seen {
-            return Err(StorageError::Stale);
-        }
-        if !self.is_still_valid() {
-            return Err(StorageError::Stale);
-        }
-        self.start = now;
-        Ok(())
-    }
-
-    /// Whether nothing that was read has changed since the start.
-    pub(crate) fn is_still_valid(&self) -> bool {
-        let has_read = !self.reads.is_empty() || !self.ranges.is_empty();
-        // What never read depends on nothing, however old it is.
-        !has_read || {
-            let window = self.tenant.window.lock();
-            window.is_unchanged(self.start, self.reads.iter(), self.ranges.iter())
-        }
-    }
-
-    fn note_read(&mut self, key: Vec<u8>) -> Result<(), StorageError> {
-        self.reads.insert(key);
-        self.check_reads()
-    }
-
-    pub(crate) fn note_range(&mut self, range: KeyRange) -> Result<(), StorageError> {
-        self.ranges.push(range);
-        self.check_reads()
-    }
-
-    fn check_reads(&self) -> Result<(), StorageError> {
-        if self.reads.len() + self.ranges.len() > READS_MAX {
-            return Err(StorageError::TooLarge {
-                what: "reads",
-                max: READS_MAX,
-            });
-        }
-        Ok(())
-    }
-
     fn charge(&mut self, key: &[u8], value: &[u8], ops: usize) -> Result<(), StorageError> {
         check_key(key)?;
         if value.len() > VALUE_LEN_MAX {
@@ -395,7 +309,7 @@ impl Transaction {
     }
 }
 
-fn check_key(key: &[u8]) -> Result<(), StorageError> {
+pub(crate) fn check_key(key: &[u8]) -> Result<(), StorageError> {
     if key.len() > KEY_LEN_MAX {
         return Err(StorageError::TooLarge {
             what: "key",
@@ -405,36 +319,9 @@ fn check_key(key: &[u8]) -> Result<(), StorageError> {
     Ok(())
 }
 
-const OVERFLOW: StorageError = StorageError::Invalid {
-    what: "a counter leaves its range",
-};
-
 /// A counter's value.
 pub(crate) fn counter_of(value: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_be_bytes)
-}
-
-/// A counter's bytes after adding; a missing one counts from 0.
-fn added(value: Option<&[u8]>, by: i64) -> Result<Vec<u8>, StorageError> {
-    let base = match value {
-        Some(value) => counter_of(value).ok_or(StorageError::Invalid {
-            what: "not a counter",
-        })?,
-        None => 0,
-    };
-    Ok(base.checked_add(by).ok_or(OVERFLOW)?.to_be_bytes().to_vec())
-}
-
-/// The value of an entry of the overlay, given what is stored under it.
-pub(crate) fn overlaid(
-    write: &Write,
-    stored: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, StorageError> {
-    match write {
-        Write::Put { value, .. } => Ok(Some(value.clone())),
-        Write::Delete => Ok(None),
-        Write::Increment(by) => added(stored, *by).map(Some),
-    }
 }
 
 impl std::fmt::Debug for Transaction {

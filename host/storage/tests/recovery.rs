@@ -1,4 +1,4 @@
-//! Opening again after crashes, damage and full disks.
+//! Opening again after crashes and damage.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,16 +10,12 @@
 mod common;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use common::{Rig, SPACE, T1, T2};
 use vaxel_core::TenantId;
 use vaxel_crypto::ErasureKey;
-use vaxel_storage::{Disk, LogFile, Order, RealDisk, Storage, StorageConfig, StorageError};
+use vaxel_storage::{Order, Storage, StorageConfig, StorageError};
 
 const KEY: ErasureKey = ErasureKey::TENANT;
 
@@ -435,124 +431,70 @@ async fn the_data_directory_shows_no_plaintext() {
     assert!(scanned > 10_000);
 }
 
-/// A disk whose free space and failures are told to it.
-struct Moody {
-    free: AtomicU64,
-    fails: Arc<AtomicBool>,
-}
-
-struct MoodyFile {
-    inner: Box<dyn LogFile>,
-    fails: Arc<AtomicBool>,
-}
-
-impl LogFile for MoodyFile {
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.inner.write_at(bytes, offset)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the disk is on fire"));
-        }
-        self.inner.sync()
-    }
-}
-
-impl Disk for Moody {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let inner = RealDisk.create(path)?;
-        Ok(Box::new(MoodyFile {
-            inner,
-            fails: Arc::clone(&self.fails),
-        }))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        let inner = RealDisk.open(path)?;
-        Ok(Box::new(MoodyFile {
-            inner,
-            fails: Arc::clone(&self.fails),
-        }))
-    }
-
-    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(self.free.load(Ordering::SeqCst))
-    }
-}
-
-fn moody(rig: &Rig) -> (Arc<Moody>, StorageConfig) {
-    let disk = Arc::new(Moody {
-        free: AtomicU64::new(1 << 40),
-        fails: Arc::default(),
-    });
-    let mut config = rig.config();
-    config.disk = Arc::clone(&disk) as _;
-    config.free_bytes_min = 1 << 20;
-    (disk, config)
-}
-
 #[tokio::test]
-async fn a_full_disk_stops_writes_until_there_is_space_again() {
+async fn a_snapshot_is_not_made_of_a_state_that_lost_rows() {
     let rig = Rig::new();
-    let (disk, config) = moody(&rig);
-    let storage = rig.try_open(config).unwrap();
-    put(&storage, T1, b"a", b"1").await.unwrap();
-    disk.free.store(1_000, Ordering::SeqCst);
-    // The last look may be a tenth of a second old.
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    assert!(matches!(
-        put(&storage, T1, b"a", b"2").await,
-        Err(StorageError::DiskFull)
-    ));
-    assert!(rig.alarms.has("storage.disk_full"));
-    assert_eq!(get(&storage, T1, b"a").unwrap(), b"1");
-    let reader = storage.begin(T1);
-    storage.commit(reader).await.unwrap();
-    disk.free.store(1 << 40, Ordering::SeqCst);
-    put(&storage, T1, b"a", b"3").await.unwrap();
-    assert!(rig.alarms.has("storage.disk_back"));
-    storage.verify_chain().unwrap();
-}
+    let storage = rig.open();
+    for n in 0..50_u8 {
+        put(&storage, T1, &[n], b"kept").await.unwrap();
+        put(&storage, T2, &[n], b"kept").await.unwrap();
+    }
+    storage.snapshot().unwrap();
+    put(&storage, T1, b"last", b"1").await.unwrap();
+    let before = contents(&storage);
+    storage.close().await;
+    drop(storage);
+    let state_dir = rig.dir.path().join("data/state");
+    let of_t2 = |key: &[u8]| key.starts_with(&T2.to_bytes()) && key.ends_with(&[7]);
+    let state = sled::open(&state_dir).unwrap();
+    let lost = state.iter().keys().find(|key| of_t2(key.as_ref().unwrap()));
+    state.remove(lost.unwrap().unwrap()).unwrap().unwrap();
+    state.flush().unwrap();
+    drop(state);
 
-#[tokio::test]
-async fn the_real_free_space_is_asked_for() {
-    let rig = Rig::new();
-    let mut config = rig.config();
-    config.free_bytes_min = u64::MAX;
-    let storage = rig.try_open(config).unwrap();
+    // The close was clean and nothing was replayed: up to here nobody looked.
+    let storage = rig.open();
+    assert_eq!(get(&storage, T2, &[7]), None);
+    assert!(!rig.alarms.has("storage.rebuilt"));
+    put(&storage, T1, b"busy", b"1").await.unwrap();
     assert!(matches!(
-        put(&storage, T1, b"a", b"1").await,
-        Err(StorageError::DiskFull)
+        storage.snapshot(),
+        Err(StorageError::Corrupt { .. })
     ));
-}
-
-#[tokio::test]
-async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
-    let rig = Rig::new();
-    let (disk, config) = moody(&rig);
-    let storage = rig.try_open(config).unwrap();
-    put(&storage, T1, b"a", b"1").await.unwrap();
-    disk.fails.store(true, Ordering::SeqCst);
-    assert!(matches!(
-        put(&storage, T1, b"a", b"2").await,
-        Err(StorageError::ReadOnly)
-    ));
-    assert!(rig.alarms.has("storage.read_only"));
-    // Also when the disk pretends to be well again.
-    disk.fails.store(false, Ordering::SeqCst);
-    assert!(matches!(
-        put(&storage, T1, b"a", b"3").await,
-        Err(StorageError::ReadOnly)
-    ));
-    assert!(storage.is_read_only());
-    assert_eq!(get(&storage, T1, b"a").unwrap(), b"1");
+    let taken = fs::read_dir(rig.dir.path().join("data/snapshots")).unwrap();
+    assert_eq!(taken.count(), 1, "the good one of before");
     storage.close().await;
     drop(storage);
     let storage = rig.open();
-    // What was refused may have reached the disk whole or not at all.
-    let found = get(&storage, T1, b"a").unwrap();
-    assert!(found == b"1" || found == b"2");
-    storage.verify_chain().unwrap();
-    put(&storage, T1, b"a", b"4").await.unwrap();
+    assert!(rig.alarms.has("storage.rebuilt"));
+    assert_eq!(contents(&storage).len(), before.len() + 1);
+    storage.snapshot().unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_is_taken_of_a_state_that_is_written_to() {
+    let rig = Rig::new();
+    let storage = rig.open();
+    put(&storage, T2, b"quiet", b"1").await.unwrap();
+    let snapshots = {
+        let storage = storage.clone();
+        tokio::task::spawn_blocking(move || {
+            for _ in 0..20 {
+                storage.snapshot().unwrap();
+            }
+        })
+    };
+    let mut n = 0_u64;
+    while !snapshots.is_finished() {
+        // Rows come, change their size and go.
+        let value = vec![1; (n % 50) as usize];
+        put(&storage, T1, &(n % 97).to_be_bytes(), &value)
+            .await
+            .unwrap();
+        let mut tx = storage.begin(T1);
+        tx.delete(SPACE, &(n % 31).to_be_bytes()).unwrap();
+        storage.commit(tx).await.unwrap();
+        n += 1;
+    }
+    snapshots.await.unwrap();
 }

@@ -260,3 +260,42 @@ async fn a_cursor_of_another_history_or_of_the_future_has_expired() {
         Err(ReplayError::Expired)
     ));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_stands_still_is_as_many_commits_behind_as_it_takes_and_no_more() {
+    const HELD: usize = 5;
+    let rig = Rig::new();
+    let storage = rig.open();
+    let (sender, mut tail) = tokio::sync::mpsc::channel(HELD);
+    storage.subscribe(sender);
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut told = Vec::new();
+    // Both tenants commit as fast as they can, one commit after the other.
+    for tenant in [T1, T2] {
+        let storage = storage.clone();
+        let (answered, answers) = tokio::sync::watch::channel(0_usize);
+        told.push(answers);
+        tasks.spawn(async move {
+            for n in 1..=50 {
+                let mut tx = storage.begin(tenant);
+                say(&mut tx, "c/1", "hej");
+                storage.commit(tx).await.unwrap();
+                answered.send_replace(n);
+            }
+        });
+    }
+    let answered = |told: &[tokio::sync::watch::Receiver<usize>]| -> usize {
+        told.iter().map(|answers| *answers.borrow()).sum()
+    };
+    let mut taken = 0;
+    while taken < 100 {
+        // What it holds, and the one that waits at its door: of both tenants together.
+        assert!(answered(&told) <= taken + HELD + 1);
+        assert!(tail.recv().await.is_some());
+        taken += 1;
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(answered(&told), 100);
+}

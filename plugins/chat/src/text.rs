@@ -18,20 +18,43 @@ pub(crate) const QUOTE_CHARS_MAX: usize = 280;
 /// Six bytes of JSON for a character that must be escaped, four for the longest other.
 pub(crate) const QUOTE_BYTES_MAX: usize = QUOTE_CHARS_MAX * 6;
 
+/// Characters that show nothing or reorder text, for a class of characters. Beyond the first plane they stand as they
+/// are: no escape for them is read by every engine.
+macro_rules! hidden {
+    () => {
+        concat!(
+            "\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e",
+            "\\u2060-\\u206f\\u3164\\ufeff\\uffa0\u{e0000}-\u{e007f}"
+        )
+    };
+}
+
 /// The same rules for callers' schemas, in the dialect that every regex engine reads.
 /// Control characters and those that reorder or break a line could make one name look like another.
 pub(crate) const NAME_PATTERN: &str = concat!(
-    r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*",
-    r"[^\s\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]",
-    r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+    "^[^",
+    hidden!(),
+    "]*",
+    "[^\\s\\u200c\\u200d",
+    hidden!(),
+    "]",
+    "[^",
+    hidden!(),
+    "]*$"
 );
-pub(crate) const TEXT_PATTERN: &str = r"^[^\x00]*[^\s\x00][^\x00]*$";
+pub(crate) const TEXT_PATTERN: &str = concat!(
+    "^[^\\x00]*",
+    "[^\\s\\u200c\\u200d",
+    hidden!(),
+    "]",
+    "[^\\x00]*$"
+);
 pub(crate) const EMOJI_PATTERN: &str = r"^[#*0-9\xa9\xae]?[^\s\x00-\u1fff]+$";
 
 /// The name of a channel or group, trimmed.
 pub(crate) fn name(raw: &str) -> Result<String> {
     let name = raw.trim();
-    if name.is_empty() {
+    if !name.chars().any(is_visible) {
         return Err(ChatError::Invalid("the name is empty"));
     }
     if name.chars().count() > NAME_CHARS_MAX {
@@ -47,13 +70,35 @@ pub(crate) fn name(raw: &str) -> Result<String> {
 }
 
 fn hides_or_reorders(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Whether a character shows something. Joiners alone do not, though some scripts need them between others.
+fn is_visible(c: char) -> bool {
+    !c.is_whitespace() && !hides_or_reorders(c) && !matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// What a message says, trimmed.
 pub(crate) fn message(raw: &str) -> Result<String> {
     let text = raw.trim();
-    if text.is_empty() {
+    if !text.chars().any(is_visible) {
         return Err(ChatError::Invalid("the message is empty"));
     }
     if text.contains('\0') {
@@ -68,17 +113,48 @@ pub(crate) fn message(raw: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// One picture: a single grapheme that is no letter, digit or space.
+/// One picture: a single grapheme of pictures and what joins and colours them.
 pub(crate) fn check_emoji(emoji: &str) -> Result<()> {
     let one_grapheme = emoji.graphemes(true).count() == 1;
-    let pictorial = emoji.chars().any(|c| c >= '\u{2000}');
-    let wordy = emoji
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || (c.is_alphabetic() && c < '\u{2000}'));
-    if emoji.len() > EMOJI_BYTES_MAX || !one_grapheme || !pictorial || wordy {
+    let is_flag = emoji.starts_with('\u{1f3f4}');
+    let belongs = |c: char| {
+        is_picture(c)
+            // Digits with a keycap, joiners, the choice of presentation.
+            || matches!(c, '#' | '*' | '0'..='9' | '\u{200d}' | '\u{fe0f}')
+            // The letters of a region's flag.
+            || is_flag && matches!(c, '\u{e0020}'..='\u{e007f}')
+    };
+    let is_one = one_grapheme && emoji.chars().any(is_picture) && emoji.chars().all(belongs);
+    if emoji.len() > EMOJI_BYTES_MAX || !is_one {
         return Err(ChatError::Invalid("a reaction is one emoji"));
     }
     Ok(())
+}
+
+/// The blocks that emoji lie in (Unicode 16, emoji-data.txt), generously.
+const fn is_picture(c: char) -> bool {
+    matches!(
+        c,
+        '\u{a9}'
+            | '\u{ae}'
+            | '\u{203c}'
+            | '\u{2049}'
+            | '\u{20e3}'
+            | '\u{2122}'
+            | '\u{2139}'
+            | '\u{2194}'..='\u{21aa}'
+            | '\u{231a}'..='\u{23ff}'
+            | '\u{24c2}'
+            | '\u{25aa}'..='\u{27bf}'
+            | '\u{2934}'
+            | '\u{2935}'
+            | '\u{2b05}'..='\u{2b55}'
+            | '\u{3030}'
+            | '\u{303d}'
+            | '\u{3297}'
+            | '\u{3299}'
+            | '\u{1f000}'..='\u{1faff}'
+    )
 }
 
 /// The beginning of a text, for the quote above a reply.
@@ -110,7 +186,26 @@ mod tests {
             assert!(check_emoji(emoji).is_ok(), "{emoji} was refused");
         }
         for other in [
-            "", "a", "1", "é", "e\u{301}", "ok", " ", "👍👍", "👍 ", "\n", "ж", ":+1:",
+            "",
+            "a",
+            "1",
+            "é",
+            "e\u{301}",
+            "ok",
+            " ",
+            "👍👍",
+            "👍 ",
+            "\n",
+            "ж",
+            ":+1:",
+            "中",
+            "\u{202e}",
+            "\u{200b}",
+            "\u{e0041}",
+            "\u{ffff}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "👍\u{e0041}",
         ] {
             assert!(check_emoji(other).is_err(), "{other:?} was taken");
         }

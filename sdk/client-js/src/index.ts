@@ -1,6 +1,7 @@
 /** @vaxel/client: session, typed calls, and a socket that resumes. No dependencies. */
 
 export { Client, type CallOptions } from './client.ts';
+export { Heard, layOver, type Gap } from './commits.ts';
 export { Problem, type ProblemBody } from './problem.ts';
 export { Session, type SessionChange, type Token } from './session.ts';
 export type { ByeCode, SocketState } from './socket.ts';

@@ -2,6 +2,7 @@
 
 export type UserId = string;
 export type GroupId = string;
+export type RoleId = string;
 export type ConversationId = string;
 export type MessageId = string;
 /** Unix time in milliseconds. */
@@ -51,6 +52,28 @@ export interface Group {
   member_count: number;
   created_at: UnixMs;
 }
+
+/** Something that a plugin's methods may require. */
+export interface PermissionInfo {
+  /** `chat.moderate` */
+  name: string;
+  plugin: string;
+  summary: string;
+  /** Who has it without any role. */
+  suggested: ('member' | 'admin')[];
+}
+
+/** Permissions under one name, held by people and groups. */
+export interface RoleInfo {
+  id: RoleId;
+  name: string;
+  permissions: string[];
+  holder_count: number;
+  created_at: UnixMs;
+}
+
+/** A person, or everybody in a group. */
+export type RoleHolder = { user: UserId; group?: never } | { user?: never; group: GroupId };
 
 export interface SignedIn {
   access_token: string;
@@ -183,6 +206,14 @@ export interface Methods {
   'groups/delete': M<{ group: GroupId }, unknown>;
   'groups/add_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
   'groups/remove_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
+  'roles/permissions': M<Empty, { items: PermissionInfo[] }>;
+  'roles/list': M<Empty, { items: RoleInfo[] }>;
+  'roles/create': M<{ name: string; permissions: string[] }, { id: RoleId; role: RoleInfo }>;
+  'roles/update': M<{ role: RoleId; name?: string; permissions?: string[] }, { role: RoleInfo }>;
+  'roles/delete': M<{ role: RoleId }, unknown>;
+  'roles/holders': M<{ role: RoleId }, { items: RoleHolder[] }>;
+  'roles/assign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
+  'roles/unassign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;

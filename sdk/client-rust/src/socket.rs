@@ -63,6 +63,7 @@ pub struct Socket {
     events: VecDeque<Event>,
     cursor: Option<String>,
     lapse: Option<Problem>,
+    close_code: Option<u16>,
 }
 
 impl Socket {
@@ -89,6 +90,7 @@ impl Socket {
             events: VecDeque::new(),
             cursor: None,
             lapse: None,
+            close_code: None,
         })
     }
 
@@ -204,7 +206,11 @@ impl Socket {
             };
             match frame.opcode() {
                 OpCode::Text | OpCode::Binary => return Ok(frame.into_payload()),
-                OpCode::Close => return Err(ClientError::Closed),
+                OpCode::Close => {
+                    let code = frame.payload().first_chunk().copied();
+                    self.close_code = code.map(u16::from_be_bytes);
+                    return Err(ClientError::Closed);
+                }
                 _ => {}
             }
         }
@@ -216,6 +222,12 @@ impl Socket {
 
     pub async fn send_frame(&mut self, frame: Frame) -> Result<(), ClientError> {
         Ok(self.wire.send(frame).await?)
+    }
+
+    /// The code (RFC 6455) that the server closed with, once it has.
+    #[must_use]
+    pub fn close_code(&self) -> Option<u16> {
+        self.close_code
     }
 
     /// The place to resume from: the newest event taken off the wire.

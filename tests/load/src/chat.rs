@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use vaxel_client::Client;
 
-use crate::measure::{append_floor, cpu_s, percentile_ms, server, tell};
+use crate::measure::{Goal, append_floor, cpu_s, percentile_ms, server, tell, tell_goal};
 
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(8);
@@ -55,7 +55,9 @@ pub(crate) async fn run(data: PathBuf) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tell("chat.sent", sent as f64, "messages");
-    tell("chat.read", read.load(Ordering::Relaxed) as f64, "messages");
+    let read = read.load(Ordering::Relaxed);
+    tell("chat.read", read as f64, "messages");
+    assert_eq!(read, sent, "the reader gets every message once");
     host.stop();
 }
 
@@ -116,11 +118,23 @@ async fn measure(client: &Client, conversation: &str, senders: usize, pid: u32) 
     tell(&format!("{name}.p50"), percentile_ms(&took, 50), "ms");
     tell(&format!("{name}.p99"), percentile_ms(&took, 99), "ms");
     tell(&format!("{name}.rate"), messages / seconds, "messages/s");
-    tell(&format!("{name}.per_cpu"), messages / cpu, "messages/cpu-s");
-    tell(
+    let per_cpu = format!("{name}.per_cpu");
+    if senders == 128 {
+        tell_goal(
+            &per_cpu,
+            messages / cpu,
+            "messages/cpu-s",
+            Goal::AtLeast(10_000.0),
+        );
+    } else {
+        tell(&per_cpu, messages / cpu, "messages/cpu-s");
+    }
+    let conflicts = conflicts.load(Ordering::Relaxed) as f64;
+    tell_goal(
         &format!("{name}.conflicts"),
-        conflicts.load(Ordering::Relaxed) as f64,
+        conflicts,
         "calls",
+        Goal::AtMost(0.0),
     );
     all.load(Ordering::Relaxed)
 }

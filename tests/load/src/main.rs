@@ -8,6 +8,7 @@
     reason = "a measurement fails fast"
 )]
 
+mod bare_tls;
 mod chat;
 mod fanout;
 mod measure;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         "fanout" => runtime.block_on(fanout::run(data)),
         "memory" => runtime.block_on(memory::run(data)),
         "start" => runtime.block_on(start::run(data)),
+        // The floor's server, started by `memory` itself.
+        bare_tls::SERVE => runtime.block_on(bare_tls::serve(data)),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);

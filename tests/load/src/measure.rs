@@ -13,6 +13,23 @@ pub(crate) fn tell(name: &str, value: f64, unit: &str) {
     println!("{name} {value:.3} {unit}");
 }
 
+/// What a number should be.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// A measured number and whether it is what it should be. A miss does not fail: the machine may be busy.
+pub(crate) fn tell_goal(name: &str, value: f64, unit: &str, goal: Goal) {
+    let (is_met, sign, bound) = match goal {
+        Goal::AtLeast(bound) => (value >= bound, '≥', bound),
+        Goal::AtMost(bound) => (value <= bound, '≤', bound),
+    };
+    let word = if is_met { "met" } else { "MISSED" };
+    println!("{name} {value:.3} {unit} (goal {sign} {bound}: {word})");
+}
+
 /// A server without rate limits that would measure themselves, plain HTTP beside HTTPS.
 pub(crate) async fn server(data: &Path) -> TestHost {
     TestHost::start_with(HostOptions {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::measure::{server, status_kib, tell};
+use crate::bare_tls;
+use crate::measure::{Goal, server, status_kib, tell, tell_goal};
 
 const SOCKETS: usize = 5_000;
 
@@ -30,13 +31,19 @@ pub(crate) async fn run(data: PathBuf) {
     let per_socket =
         |before: f64, field: &str| (status_kib(host.pid(), field) - before) / SOCKETS as f64;
     tell("memory.sockets", SOCKETS as f64, "sockets");
-    tell("memory.rss_per_socket", per_socket(rss, "VmRSS"), "KiB");
+    let rss_per_socket = per_socket(rss, "VmRSS");
+    tell_goal(
+        "memory.rss_per_socket",
+        rss_per_socket,
+        "KiB",
+        Goal::AtMost(24.0),
+    );
     tell("memory.heap_per_socket", per_socket(anon, "RssAnon"), "KiB");
     tell("memory.rss_before", rss, "KiB");
-    // Bare rustls on the same kind of machine, from the reference measurements.
-    tell("memory.floor_bare_rustls", 16.5, "KiB");
     drop(open);
     host.stop();
+    let floor = bare_tls::kib_per_connection(SOCKETS, AT_ONCE).await;
+    tell("memory.floor_bare_rustls", floor, "KiB");
 }
 
 async fn connect(client: &vaxel_client::Client, count: usize) -> Vec<vaxel_client::Socket> {

@@ -1,8 +1,9 @@
 //! Start to ready with many messages stored, after an orderly stop and after a kill.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -59,4 +60,23 @@ pub(crate) async fn run(data: PathBuf) {
         "ms",
     );
     host.stop();
+    let read = floor(&data);
+    tell("start.floor_read_data", read.as_secs_f64() * 1000.0, "ms");
+}
+
+/// The floor: reading everything that is stored, once.
+fn floor(folder: &Path) -> Duration {
+    let began = Instant::now();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                std::hint::black_box(std::fs::read(path).expect("a file"));
+            }
+        }
+    }
+    began.elapsed()
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use vaxel_core::UserId;
 use vaxel_storage::{AudienceId, Committed, Event, Stamp};
 
@@ -25,7 +26,30 @@ struct Inner {
     applied: u64,
     audiences: HashMap<AudienceId, HashMap<u64, Seat>>,
     people: HashMap<UserId, Person>,
+    /// Sockets that wait for their turn to come by, under the audience of the event that is their turn.
+    arriving: HashMap<AudienceId, Arriving>,
     presence: Presence,
+}
+
+/// A socket that is seated when its turn comes by in the order of commits.
+struct Arriving {
+    user: UserId,
+    outbox: Arc<Outbox>,
+    /// Memberships as they were read at some time between the arrival and the turn.
+    memberships: HashMap<AudienceId, u64>,
+    /// What was handed out of them since the arrival: joined with this commit, or left. It wins over what was read,
+    /// because what was read may be older, or newer than the turn is.
+    changed: HashMap<AudienceId, Option<u64>>,
+    seated: oneshot::Sender<Turn>,
+}
+
+/// Where an arriving socket was seated.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// The commit behind which it is live.
+    pub(crate) at: u64,
+    /// What its user was a member of there.
+    pub(crate) memberships: Vec<(AudienceId, Stamp)>,
 }
 
 /// One socket's place in one audience.
@@ -94,27 +118,44 @@ impl Hub {
         if inner.applied > at {
             return Err(Passed);
         }
-        let inner = &mut *inner;
-        let person = inner.people.entry(user).or_default();
-        let live = Live {
-            after: at,
-            outbox: Arc::clone(outbox),
-        };
-        // What the state has and the hub has not is a join still to come; their other sockets learn of it then.
-        for (audience, joined) in memberships {
-            person.audiences.entry(*audience).or_insert(joined.seq);
-        }
-        // What the hub has and the state has not is a leave still to come: that commit takes the seat away.
-        for (audience, joined) in &person.audiences {
-            inner
-                .audiences
-                .entry(*audience)
-                .or_default()
-                .insert(outbox.id(), live.seat(*joined));
-        }
-        person.sockets.push(live);
-        inner.presence.arrived(user, now);
+        let joined = memberships.iter().map(|(audience, at)| (*audience, at.seq));
+        inner.seat(outbox, user, joined, at, now);
         Ok(())
+    }
+
+    /// Begins to note what becomes of a user's memberships, until the event to the audience `turn` comes by: there the
+    /// socket is seated. However fast commits follow each other, one of them is its turn.
+    ///
+    /// The caller reads the memberships after this and publishes the event after [`Self::read`].
+    pub(crate) fn arrive(
+        &self,
+        turn: AudienceId,
+        outbox: &Arc<Outbox>,
+        user: UserId,
+    ) -> oneshot::Receiver<Turn> {
+        let (seated, told) = oneshot::channel();
+        let arriving = Arriving {
+            user,
+            outbox: Arc::clone(outbox),
+            memberships: HashMap::new(),
+            changed: HashMap::new(),
+            seated,
+        };
+        self.inner.lock().arriving.insert(turn, arriving);
+        told
+    }
+
+    /// Brings the memberships that were read since the arrival.
+    pub(crate) fn read(&self, turn: AudienceId, memberships: &[(AudienceId, Stamp)]) {
+        if let Some(arriving) = self.inner.lock().arriving.get_mut(&turn) {
+            let joined = memberships.iter().map(|(audience, at)| (*audience, at.seq));
+            arriving.memberships.extend(joined);
+        }
+    }
+
+    /// Forgets an arrival whose turn has not come by.
+    pub(crate) fn give_up(&self, turn: AudienceId) {
+        self.inner.lock().arriving.remove(&turn);
     }
 
     /// Forgets a socket.
@@ -173,6 +214,9 @@ impl Hub {
             }
         }
         for (event, frame) in committed.ephemeral.iter().zip(ephemeral) {
+            if inner.is_turn(event.audience, committed.seq) {
+                continue;
+            }
             let Some(seats) = inner.audiences.get(&event.audience) else {
                 continue;
             };
@@ -199,7 +243,7 @@ impl Hub {
     /// Notes a commit that nobody is here to receive; says no if somebody is.
     pub(crate) fn pass(&self, seq: u64) -> bool {
         let mut inner = self.inner.lock();
-        if !inner.people.is_empty() {
+        if !inner.people.is_empty() || !inner.arriving.is_empty() {
             return false;
         }
         inner.applied = inner.applied.max(seq);
@@ -261,7 +305,74 @@ impl Inner {
         }
     }
 
+    fn seat(
+        &mut self,
+        outbox: &Arc<Outbox>,
+        user: UserId,
+        joined: impl IntoIterator<Item = (AudienceId, u64)>,
+        at: u64,
+        now: Instant,
+    ) {
+        let person = self.people.entry(user).or_default();
+        let live = Live {
+            after: at,
+            outbox: Arc::clone(outbox),
+        };
+        // What the state has and the hub has not is a join still to come; their other sockets learn of it then. What the
+        // hub has and the state has not was left before this socket is live, or is another's join still to come.
+        for (audience, seq) in joined {
+            person.audiences.entry(audience).or_insert(seq);
+            self.audiences
+                .entry(audience)
+                .or_default()
+                .insert(outbox.id(), live.seat(seq));
+        }
+        person.sockets.push(live);
+        self.presence.arrived(user, now);
+    }
+
+    /// Seats the socket whose turn this event is, if it is one.
+    fn is_turn(&mut self, audience: AudienceId, at: u64) -> bool {
+        let Some(arriving) = self.arriving.remove(&audience) else {
+            return false;
+        };
+        let mut joined = arriving.memberships;
+        for (audience, change) in arriving.changed {
+            match change {
+                Some(seq) => joined.insert(audience, seq),
+                None => joined.remove(&audience),
+            };
+        }
+        let memberships = joined
+            .iter()
+            .map(|(audience, seq)| {
+                (
+                    *audience,
+                    Stamp {
+                        seq: *seq,
+                        ordinal: 0,
+                    },
+                )
+            })
+            .collect();
+        // Told first: a task that has gone is not seated.
+        if arriving.seated.send(Turn { at, memberships }).is_ok() {
+            self.seat(&arriving.outbox, arriving.user, joined, at, Instant::now());
+        }
+        true
+    }
+
+    /// Notes a change for the sockets of this user that wait for their turn.
+    fn note(&mut self, audience: AudienceId, user: UserId, change: Option<u64>) {
+        for arriving in self.arriving.values_mut() {
+            if arriving.user == user {
+                arriving.changed.insert(audience, change);
+            }
+        }
+    }
+
     fn join(&mut self, audience: AudienceId, user: UserId, seq: u64) {
+        self.note(audience, user, Some(seq));
         let Some(person) = self.people.get_mut(&user) else {
             return;
         };
@@ -276,6 +387,7 @@ impl Inner {
     }
 
     fn leave(&mut self, audience: AudienceId, user: UserId) {
+        self.note(audience, user, None);
         let Some(person) = self.people.get_mut(&user) else {
             return;
         };

@@ -36,6 +36,10 @@ enum Op {
     HandOut,
     Connect(u8),
     Disconnect(usize),
+    /// A socket arrives; its memberships are read, then its turn is published, whatever happens between.
+    Arrive(u8),
+    Read(usize),
+    Turn(usize),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -46,6 +50,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => Just(Op::HandOut),
         2 => (0_u8..3).prop_map(Op::Connect),
         1 => (0_usize..4).prop_map(Op::Disconnect),
+        2 => (0_u8..3).prop_map(Op::Arrive),
+        2 => (0_usize..3).prop_map(Op::Read),
+        2 => (0_usize..3).prop_map(Op::Turn),
     ];
     prop::collection::vec(op, 0..60)
 }
@@ -110,6 +117,28 @@ impl Model {
         }
     }
 
+    /// The event that is a socket's turn: ephemeral, behind everything so far.
+    fn turn(&self, turn: AudienceId) -> Committed {
+        let event = Event {
+            audience: turn,
+            stamp: Stamp {
+                seq: self.seq,
+                ordinal: 0,
+            },
+            topic: "turn".into(),
+            payload: Bytes::from_static(b"null"),
+        };
+        Committed {
+            tenant: TenantId::from_u128(1),
+            seq: self.seq,
+            at: UnixMs(1),
+            joins: Vec::new(),
+            leaves: Vec::new(),
+            events: Vec::new(),
+            ephemeral: vec![event],
+        }
+    }
+
     fn memberships(&self, owner: u8) -> Vec<(AudienceId, Stamp)> {
         self.members
             .iter()
@@ -152,6 +181,9 @@ proptest! {
         let hub = Hub::new(1);
         let mut model = Model::default();
         let mut log = VecDeque::new();
+        // Owner, outbox, the turn's audience, and the receiver that keeps the arrival alive.
+        let mut arriving = Vec::new();
+        let mut seated = Vec::new();
         for (id, op) in ops.iter().enumerate() {
             match op {
                 Op::Commit { joins, leaves, events } => {
@@ -171,6 +203,27 @@ proptest! {
                     prop_assert_eq!(seated, Ok(()));
                     model.sockets.push((*owner, outbox, Vec::new()));
                 }
+                Op::Arrive(owner) => {
+                    let outbox = Outbox::new(id as u64, ROOM, 0);
+                    let turn = audience(100 + u8::try_from(id).unwrap());
+                    let told = hub.arrive(turn, &outbox, user(*owner));
+                    arriving.push((*owner, outbox, turn, told));
+                }
+                Op::Read(which) => {
+                    if let Some((owner, _, turn, _)) = arriving.get(*which) {
+                        hub.read(*turn, &model.memberships(*owner));
+                    }
+                }
+                Op::Turn(which) => {
+                    if *which < arriving.len() {
+                        let (owner, outbox, turn, told) = arriving.remove(*which);
+                        hub.read(turn, &model.memberships(owner));
+                        log.push_back(model.turn(turn));
+                        // Owed from here on: the turn lies behind all commits so far.
+                        model.sockets.push((owner, Arc::clone(&outbox), Vec::new()));
+                        seated.push((model.seq, told));
+                    }
+                }
                 Op::Disconnect(which) => {
                     if *which < model.sockets.len() {
                         let (owner, outbox, _) = model.sockets.remove(*which);
@@ -181,6 +234,12 @@ proptest! {
         }
         for committed in log {
             hand_out(&hub, &committed);
+        }
+        for (at, mut told) in seated {
+            // A socket that was gone before its turn came by is not asked.
+            if let Ok(turn) = told.try_recv() {
+                prop_assert_eq!(turn.at, at);
+            }
         }
         for (owner, outbox, owed) in &model.sockets {
             prop_assert_eq!(&received(outbox), owed, "user {}", owner);

@@ -1,18 +1,24 @@
 //! How a socket becomes live: seated at a commit, with what it missed before that commit in its hand.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vaxel_core::{Problem, Reason, TenantId, UserId};
-use vaxel_storage::{AudienceId, Cursor, ReplayError, Stamp, Storage};
+use vaxel_storage::{AudienceId, Cursor, ReplayError, Space, Stamp, Storage, StorageError};
 
-use super::hub::Hub;
+use super::hub::{Hub, Turn};
 use crate::socket::frame;
 use crate::socket::outbox::Outbox;
 
-/// How often a seat is tried for while commits rush past, before the commits are made to wait.
-const TRIES_MAX: usize = 16;
+/// How often a seat is tried for between two commits, before the socket takes its turn among them.
+const TRIES_MAX: usize = 4;
+
+/// How long a turn may take: that of a commit and of the fan-out behind it. Longer only where one of them stands still.
+const TURN_WAIT: Duration = Duration::from_secs(10);
+
+/// Where turns are published. Nothing is stored here.
+const TURNS: Space = Space::host(0x42);
 
 /// What a returning socket is sent before it is live.
 pub(crate) enum Missed {
@@ -30,7 +36,7 @@ pub(crate) struct Seated {
     pub(crate) memberships: Vec<(AudienceId, Stamp)>,
 }
 
-/// Seats the socket and answers from where it is live.
+/// Seats the socket and answers from where it is live: at once where the tenant is still for a moment, else in turn.
 pub(crate) async fn seat(
     storage: &Storage,
     hub: &Arc<Hub>,
@@ -43,23 +49,82 @@ pub(crate) async fn seat(
         let memberships = storage
             .audiences_of(tenant, user)
             .map_err(|error| fault(&error))?;
-        // Read between two equal positions, the memberships are exactly those of that commit.
-        let steady = storage.cursor(tenant).stamp.seq == before.stamp.seq;
-        if steady {
-            let at = before.stamp.seq;
-            if hub
+        let at = before.stamp.seq;
+        if storage.is_newest(tenant, at)
+            && hub
                 .register(outbox, user, &memberships, at, Instant::now())
                 .is_ok()
-            {
-                return Ok(Seated {
-                    live: before,
-                    memberships,
-                });
-            }
+        {
+            return Ok(Seated {
+                live: before,
+                memberships,
+            });
         }
         tokio::task::yield_now().await;
     }
-    Err(Problem::new(Reason::Unavailable, "Too much is going on; try again.").retry_after_ms(500))
+    seat_in_turn(storage, hub, outbox, tenant, user).await
+}
+
+/// Seats the socket among the commits: an event of its own goes through the same log and the same line as they do, and
+/// where it comes by the hub knows exactly what the user is a member of.
+async fn seat_in_turn(
+    storage: &Storage,
+    hub: &Arc<Hub>,
+    outbox: &Arc<Outbox>,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<Seated, Problem> {
+    let name = format!("turn/{}", outbox.id());
+    let turn = storage
+        .audience_id(tenant, TURNS, &name)
+        .map_err(|error| fault(&error))?;
+    let told = hub.arrive(turn, outbox, user);
+    let mut arrival = Arrival {
+        hub,
+        outbox,
+        user,
+        turn,
+        seated: false,
+    };
+    let memberships = storage
+        .audiences_of(tenant, user)
+        .map_err(|error| fault(&error))?;
+    hub.read(turn, &memberships);
+    let mut tx = storage.begin(tenant);
+    tx.publish_ephemeral(TURNS, &name, "turn", Bytes::from_static(b"null"))
+        .map_err(|error| fault(&error))?;
+    let came = tokio::time::timeout(TURN_WAIT, async {
+        storage.commit(tx).await.map_err(|error| fault(&error))?;
+        told.await.map_err(|_| Problem::from(Reason::Unavailable))
+    });
+    let Turn { at, memberships } = came.await.unwrap_or_else(|_| {
+        let late = Problem::new(Reason::Unavailable, "Too much is going on; try again.");
+        Err(late.retry_after_ms(500))
+    })?;
+    arrival.seated = true;
+    let live = Cursor {
+        epoch: storage.cursor(tenant).epoch,
+        stamp: Stamp::end_of(at),
+    };
+    Ok(Seated { live, memberships })
+}
+
+/// A socket on its way to its seat; one that goes away meanwhile leaves nothing behind.
+struct Arrival<'a> {
+    hub: &'a Hub,
+    outbox: &'a Arc<Outbox>,
+    user: UserId,
+    turn: AudienceId,
+    seated: bool,
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        if !self.seated {
+            self.hub.give_up(self.turn);
+            self.hub.remove(self.outbox, self.user, Instant::now());
+        }
+    }
 }
 
 /// What this user missed between `after` and the commit at which the socket became live.
@@ -108,7 +173,7 @@ pub(crate) async fn missed(
     }
 }
 
-fn fault(error: &vaxel_storage::StorageError) -> Problem {
+fn fault(error: &StorageError) -> Problem {
     tracing::error!(%error, "cannot read a user's audiences");
     Problem::from(error.reason())
 }
@@ -116,13 +181,16 @@ fn fault(error: &vaxel_storage::StorageError) -> Problem {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use vaxel_core::{Clock, LogAlarms, SimClock, UnixMs};
     use vaxel_crypto::{Keyring, MasterKey};
+    use vaxel_ops::Metrics;
     use vaxel_storage::{ErasureKey, Space, StorageConfig};
 
     use super::*;
-    use crate::socket::outbox::Room;
+    use crate::fanout::registry::Fanout;
+    use crate::socket::outbox::{Out, Room};
 
     const SPACE: Space = Space::host(0x41);
     const ROOM: Room = Room {
@@ -190,6 +258,111 @@ mod tests {
             Some(3),
             "who is seated after it misses nothing"
         );
+        storage.close().await;
+    }
+
+    /// The stamps of the events that wait in this queue.
+    fn received(outbox: &Outbox) -> Vec<Stamp> {
+        let mut taken = std::collections::VecDeque::new();
+        outbox.take(&mut taken);
+        taken
+            .iter()
+            .filter_map(|out| match out {
+                Out::Event { stamp, .. } => Some(*stamp),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn while_commits_rush_past_everybody_is_seated_and_gets_each_event_once() {
+        const SOCKETS: u64 = 60;
+        let dir = tempfile::tempdir().unwrap();
+        let (tenant, anna) = (TenantId::from_u128(1), UserId::from_u128(1));
+        let storage = open(dir.path(), tenant);
+        moves(&storage, tenant, anna, "all", true).await;
+        let clock: Arc<dyn Clock> = Arc::new(SimClock::at(UnixMs(1_800_000_000_000)));
+        let fanout = Fanout::new(storage.clone(), clock, Metrics::new(), 1 << 20);
+        let fanout = Arc::new(fanout);
+        let hub = fanout.hub(tenant);
+        let following = tokio::spawn(Arc::clone(&fanout).follow(fanout.subscribe()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (storage, stop) = (storage.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    let own = format!("own-{writer}");
+                    let mut joins = true;
+                    while !stop.load(Ordering::Relaxed) {
+                        // Comes and goes, and speaks where anna always is.
+                        let mut tx = storage.begin(tenant);
+                        if joins {
+                            tx.join(SPACE, &own, anna).unwrap();
+                        } else {
+                            tx.leave(SPACE, &own, anna).unwrap();
+                        }
+                        tx.publish(SPACE, "all", "test", b"{}".to_vec(), ErasureKey::TENANT)
+                            .unwrap();
+                        if storage.commit(tx).await.is_ok() {
+                            joins = !joins;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let large = Room {
+            frames: 1_000_000,
+            bytes: 1 << 30,
+        };
+        let mut seated = Vec::new();
+        for id in 0..SOCKETS {
+            let outbox = Outbox::new(id, large, 0);
+            // Every second one takes its turn at once, as it would after the tries.
+            let place = if id % 2 == 0 {
+                seat(&storage, &hub, &outbox, tenant, anna).await
+            } else {
+                seat_in_turn(&storage, &hub, &outbox, tenant, anna).await
+            };
+            seated.push((outbox, place.map_err(|problem| problem.detail).unwrap()));
+        }
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        // Whose turn comes last stands behind everything that was handed out.
+        let last = Outbox::new(SOCKETS, large, 0);
+        let last = seat_in_turn(&storage, &hub, &last, tenant, anna).await;
+        let until = last.map_err(|problem| problem.detail).unwrap().live;
+        assert_eq!(until.stamp.seq, storage.cursor(tenant).stamp.seq);
+        let all = storage.audience_id(tenant, SPACE, "all").unwrap();
+        // Each commit has exactly one event, so a socket is owed every commit behind the one that it is live from.
+        for (outbox, place) in &seated {
+            assert!(
+                place
+                    .memberships
+                    .iter()
+                    .any(|(audience, _)| *audience == all)
+            );
+            let got: Vec<u64> = received(outbox).iter().map(|stamp| stamp.seq).collect();
+            let owed: Vec<u64> = (place.live.stamp.seq + 1..=until.stamp.seq).collect();
+            assert_eq!(got, owed, "socket {}", outbox.id());
+        }
+        following.abort();
+        storage.close().await;
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_waiting_for_a_turn_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tenant, anna) = (TenantId::from_u128(1), UserId::from_u128(1));
+        let storage = open(dir.path(), tenant);
+        let hub = Arc::new(Hub::new(storage.cursor(tenant).epoch));
+        let outbox = Outbox::new(1, ROOM, 0);
+        // Nobody hands out here, so the turn never comes.
+        let waiting = seat_in_turn(&storage, &hub, &outbox, tenant, anna);
+        let gone = tokio::time::timeout(Duration::from_millis(50), waiting).await;
+        assert!(gone.is_err());
+        assert!(hub.pass(1), "nobody is here, and nobody is coming");
         storage.close().await;
     }
 }

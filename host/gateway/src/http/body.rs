@@ -12,19 +12,27 @@ use serde_json::Value;
 use vaxel_core::{Problem, Reason};
 
 use super::Body;
+use super::json::Given;
 
 /// Reads a whole body of at most `bytes_max` within `timeout_ms`.
 pub(crate) async fn read(body: Body, bytes_max: usize, timeout_ms: u64) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            Reason::TooLarge,
+            format!("A request body has at most {bytes_max} bytes."),
+        )
+    };
+    // What says beforehand that it is too large is not read at all.
+    if http_body::Body::size_hint(&body).lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
     let reading = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
         Err(_) => Err(
             Problem::new(Reason::Invalid, "The request body took too long.")
                 .with_code("request_timeout"),
         ),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
-            Reason::TooLarge,
-            format!("A request body has at most {bytes_max} bytes."),
-        )),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Reason::Invalid, "The request body broke off.")),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
     }
@@ -55,7 +63,7 @@ pub(crate) fn check_is_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// The JSON in a body.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let given: Given = serde_json::from_slice(bytes).map_err(|error| {
         // The position helps, the text around it might be somebody's.
         Problem::new(
             Reason::Invalid,
@@ -66,7 +74,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
             ),
         )
         .with_code("malformed_json")
-    })
+    })?;
+    if given.has_twins {
+        return Err(Problem::new(
+            Reason::Invalid,
+            "An object in the body has the same key twice.",
+        )
+        .with_code("duplicate_key"));
+    }
+    Ok(given.value)
 }
 
 /// A body that says how long it would be and sends nothing: the answer to HEAD.
@@ -126,6 +142,15 @@ mod tests {
                 .unwrap()
                 .len(),
             10
+        );
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused() {
+        let problem = parse(br#"{"a":1,"a":2}"#).unwrap_err();
+        assert_eq!(
+            (problem.reason, &*problem.code),
+            (Reason::Invalid, "duplicate_key")
         );
     }
 

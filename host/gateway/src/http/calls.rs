@@ -47,12 +47,14 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
         .ok_or_else(problem::not_found)?;
     let host_method = gateway.registry().get(name);
     let is_public = host_method.is_some_and(|method| method.access == Access::Public);
+    let mut place = None;
     let claims = if is_public {
         gateway.rates().anonymous(edge.peer)?;
         None
     } else {
         let claims = auth::bearer(gateway, edge, &parts.headers).await?;
         gateway.rates().user(tenant.id, claims.user)?;
+        place = Some(gateway.rates().open_call(tenant.id, claims.user)?);
         Some(claims)
     };
     if host_method.is_none() && !name.starts_with("plugins/") {
@@ -86,7 +88,9 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
         }),
         origin: edge.origin.as_str().into(),
     };
-    invoke(gateway, invocation, name, params, idempotency_key).await
+    let answer = invoke(gateway, invocation, name, params, idempotency_key).await;
+    drop(place);
+    answer
 }
 
 fn respond(answer: Answer) -> Response {

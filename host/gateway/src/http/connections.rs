@@ -5,7 +5,34 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::process::{Resource, getrlimit};
 use vaxel_ops::Metrics;
+
+/// Files of the house's own: the log, the database, plugins, listeners, the operator's probes and the admin socket.
+const OWN_FILES: u64 = 512;
+
+/// How many connections there may be, so that the process never runs out of file descriptors before.
+pub(crate) fn affordable(wanted: usize) -> usize {
+    let files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let chosen = within(wanted, files_max);
+    if chosen < wanted {
+        tracing::warn!(
+            wanted,
+            chosen,
+            files_max,
+            "fewer connections than limits.connections_max: the process may not open so many files"
+        );
+    } else {
+        tracing::info!(chosen, files_max, "the most connections at once");
+    }
+    chosen
+}
+
+/// Where files are very few, half of them are the house's.
+fn within(wanted: usize, files_max: u64) -> usize {
+    let spare = files_max - OWN_FILES.min(files_max / 2);
+    wanted.min(usize::try_from(spare).unwrap_or(usize::MAX))
+}
 
 /// The open connections of all listeners.
 #[derive(Clone)]
@@ -97,6 +124,21 @@ pub(crate) fn network(peer: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_files_to_the_house() {
+        for (files_max, chosen) in [
+            (u64::MAX, 20_000),
+            (65_536, 20_000),
+            (20_512, 20_000),
+            (20_511, 19_999),
+            (1_024, 512),
+            (256, 128),
+            (0, 0),
+        ] {
+            assert_eq!(within(20_000, files_max), chosen, "{files_max}");
+        }
+    }
 
     #[test]
     fn places_are_bounded_per_address_and_in_all_and_come_back() {

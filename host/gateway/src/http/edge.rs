@@ -14,7 +14,8 @@ use vaxel_ops::{Binding, Refusal};
 
 use super::connections::Place;
 use super::host::{behind_proxies, requested_host};
-use super::{Body, Response, headers, problem};
+use super::traffic::InUse;
+use super::{Body, Response, framing, headers, problem};
 use crate::Gateway;
 
 /// What is known of a connection before its first request.
@@ -26,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) port: u16,
     /// Held as long as the connection, or the socket it became, is open.
     pub(crate) _place: Arc<Place>,
+    /// Held as long as a request is under way, or the socket it became: meanwhile the connection is not idle.
+    pub(crate) _in_use: Option<Arc<InUse>>,
 }
 
 /// Whose house a request came to.
@@ -162,13 +165,16 @@ fn enter<B>(
         return Err(Box::new(health));
     }
     let refuse = |problem: Problem| Box::new(problem::respond(&problem, id));
-    let behind = behind_proxies(connection.peer, request.headers(), gateway.proxies());
+    framing::check(request).map_err(refuse)?;
+    let behind =
+        behind_proxies(connection.peer, request.headers(), gateway.proxies()).map_err(refuse)?;
     let (peer, https) = behind
         .as_ref()
         .map_or((connection.peer, connection.https), |b| {
             (b.peer, b.https || connection.https)
         });
     let host = requested_host(request).map_err(refuse)?;
+    // A proxy on this machine is loopback too, and whoever stands behind it is not.
     let loopback_http = !connection.https && behind.is_none() && connection.peer.is_loopback();
     let door = match gateway.identity().tenant_by_host(&host) {
         Some(tenant) => Door::Tenant(tenant),

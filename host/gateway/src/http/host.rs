@@ -72,36 +72,53 @@ pub(crate) struct Behind {
     pub(crate) https: bool,
 }
 
-/// The address that sent this request, and whether it did so over TLS, as far as `proxies` may say so.
+/// The address that sent this request, and whether it did so over TLS, as far as `proxies` may say so; nothing when it
+/// came from nobody of them, whose forwarded headers mean nothing.
 ///
-/// From anybody who is not a configured proxy, forwarded headers mean nothing. Each proxy appends the address it
-/// saw, so the right-most one that is not itself a proxy is the client.
+/// Each proxy appends the address it saw, so the list is read from the right, up to the first address that is no proxy
+/// of ours: the client. What a client wrote itself stands further left and is never looked at. Garbage before that is a
+/// broken proxy, and refused: to guess would be to take the proxy for its client.
 pub(crate) fn behind_proxies(
     peer: IpAddr,
     headers: &HeaderMap,
     proxies: &[IpAddr],
-) -> Option<Behind> {
+) -> Result<Option<Behind>, Problem> {
     if !proxies.contains(&peer.to_canonical()) {
-        return None;
+        return Ok(None);
     }
-    let https = headers
-        .get("x-forwarded-proto")
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"));
-    let mut hops = Vec::new();
-    for value in headers.get_all("x-forwarded-for") {
-        for hop in value.to_str().ok()?.split(',') {
-            hops.push(hop.trim().parse::<IpAddr>().ok()?.to_canonical());
+    let https = hops(headers, "x-forwarded-proto")
+        .next()
+        .is_some_and(|last| last.eq_ignore_ascii_case(b"https"));
+    for hop in hops(headers, "x-forwarded-for") {
+        let address = std::str::from_utf8(hop)
+            .ok()
+            .and_then(|text| text.parse::<IpAddr>().ok())
+            .ok_or_else(|| {
+                Problem::new(
+                    Reason::Invalid,
+                    "The proxy in front named no address for this request.",
+                )
+                .with_code("bad_forwarded")
+            })?
+            .to_canonical();
+        if !proxies.contains(&address) {
+            return Ok(Some(Behind {
+                peer: address,
+                https,
+            }));
         }
     }
-    let client = hops
+    Ok(Some(Behind { peer, https }))
+}
+
+/// The elements of a list in a header, however many lines it has, the last one first.
+fn hops<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .get_all(name)
         .iter()
         .rev()
-        .find(|hop| !proxies.contains(hop))
-        .copied();
-    Some(Behind {
-        peer: client.unwrap_or(peer),
-        https,
-    })
+        .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
@@ -157,24 +174,100 @@ mod tests {
         assert!(requested_host(&request).is_err());
     }
 
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn forwarded(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let value = http::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append("x-forwarded-for", value);
+        }
+        headers
+    }
+
+    /// Who is behind the proxy 10.0.0.1, where 10.0.0.2 is one too.
+    fn client(lines: &[&str]) -> Result<IpAddr, u16> {
+        let proxies = [ip("10.0.0.1"), ip("10.0.0.2")];
+        behind_proxies(ip("10.0.0.1"), &forwarded(lines), &proxies)
+            .map(|behind| behind.unwrap().peer)
+            .map_err(|problem| crate::http::problem::status_of(&problem).as_u16())
+    }
+
     #[test]
     fn forwarded_headers_count_only_from_configured_proxies() {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            "x-forwarded-for",
-            "1.1.1.1, 203.0.113.7, 10.0.0.2".parse().unwrap(),
-        );
+        let mut headers = forwarded(&["1.1.1.1, 203.0.113.7, 10.0.0.2"]);
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
-        let proxies = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        let anybody: IpAddr = "198.51.100.1".parse().unwrap();
-        assert_eq!(behind_proxies(anybody, &headers, &proxies), None);
-        let behind = behind_proxies("10.0.0.1".parse().unwrap(), &headers, &proxies).unwrap();
-        assert_eq!(
-            behind,
-            Behind {
-                peer: "203.0.113.7".parse().unwrap(),
-                https: true
+        let proxies = [ip("10.0.0.1"), ip("10.0.0.2")];
+        let anybody = behind_proxies(ip("198.51.100.1"), &headers, &proxies);
+        assert_eq!(anybody.unwrap(), None);
+        let behind = behind_proxies(ip("10.0.0.1"), &headers, &proxies);
+        let expected = Behind {
+            peer: ip("203.0.113.7"),
+            https: true,
+        };
+        assert_eq!(behind.unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_address_that_is_no_proxy() {
+        for (lines, expected) in [
+            (&["203.0.113.7"][..], "203.0.113.7"),
+            (&["203.0.113.7", "10.0.0.2"], "203.0.113.7"),
+            (&["198.51.100.1,203.0.113.7 , 10.0.0.2"], "203.0.113.7"),
+            (&["::ffff:203.0.113.7"], "203.0.113.7"),
+            (&["2001:db8::7"], "2001:db8::7"),
+            // Nobody but proxies: a probe of the proxy itself.
+            (&["10.0.0.2"], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+        ] {
+            assert_eq!(client(lines), Ok(ip(expected)), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_itself_hides_nobody() {
+        for left in ["garbage", "unknown", "", "::1:x", "\u{e5}", "10.0.0.2"] {
+            for lines in [
+                &[format!("{left}, 203.0.113.7").as_str()][..],
+                &[left, "203.0.113.7"],
+                &[format!("{left}, 203.0.113.7, 10.0.0.2").as_str()],
+            ] {
+                assert_eq!(client(lines), Ok(ip("203.0.113.7")), "{lines:?}");
             }
-        );
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_names_no_address_is_refused_and_never_taken_for_its_client() {
+        for garbage in ["garbage", "unknown", "", "203.0.113.7:443", "\u{e5}"] {
+            for lines in [
+                &[garbage][..],
+                &["203.0.113.7", garbage],
+                &[format!("203.0.113.7, {garbage}, 10.0.0.2").as_str()],
+            ] {
+                assert_eq!(client(lines), Err(400), "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_proxy_says_whether_it_was_https() {
+        let proxies = [ip("10.0.0.1")];
+        for (said, https) in [
+            (&["https"][..], true),
+            (&["http", "HTTPS"], true),
+            (&["https, http"], false),
+            (&["https", "http"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in said {
+                headers.append("x-forwarded-proto", line.parse().unwrap());
+            }
+            let behind = behind_proxies(proxies[0], &headers, &proxies).unwrap();
+            assert_eq!(behind.unwrap().https, https, "{said:?}");
+        }
     }
 }

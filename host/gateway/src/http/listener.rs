@@ -1,24 +1,32 @@
 //! Listeners: accept, shake hands, serve, and end connections one by one when the house closes.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Request, header};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep_until;
 use vaxel_core::AlarmLevel;
 use vaxel_net::TlsAcceptor;
 use vaxel_ops::Refusal;
 
 use super::edge::{Connection, answer};
+use super::framing;
+use super::patience::Patient;
+use super::traffic::{Allowance, Look, Traffic, answered};
 use crate::Gateway;
 
-/// Requests that one HTTP/2 connection may have under way.
-const STREAMS_MAX: u32 = 128;
+/// Streams that one HTTP/2 connection may have: the sockets of a person's many tabs, and requests beside them. How many
+/// answers lie there at once is bounded by their bytes.
+const STREAMS_MAX: u32 = 64;
 /// The largest request head. Cookies and one token are all that makes a head long.
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
 /// How often a silent HTTP/2 connection is asked whether it is still there.
@@ -86,6 +94,7 @@ impl Gateway {
                 https: acceptor.is_some(),
                 port,
                 _place: Arc::new(place),
+                _in_use: None,
             };
             // Small writes are the rule here; waiting to merge them costs 40 ms with delayed acknowledgements.
             if socket.set_nodelay(true).is_err() {
@@ -130,7 +139,8 @@ impl Gateway {
         }
     }
 
-    /// Serves one connection until it ends, was idle too long, or the house closes.
+    /// Serves one connection until it ends, was idle too long, or the house closes. The handshake chose the protocol:
+    /// finding it out by reading has no time limit in the library.
     async fn connection<S>(
         &self,
         stream: S,
@@ -140,50 +150,107 @@ impl Gateway {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let gateway = self.clone();
-        let service = service_fn(move |request| {
-            let answering = answer(gateway.clone(), router.clone(), connection.clone(), request);
-            // Boxed: the answer's state is large and lies in the connection's only while one is made.
-            let answering = Box::pin(answering);
-            async move { Ok::<_, std::convert::Infallible>(answering.await) }
+        let limits = self.limits();
+        let silence = Duration::from_millis(limits.silence_max_ms);
+        let first = Duration::from_millis(limits.header_timeout_ms);
+        let traffic = Traffic::new(Allowance {
+            unsent_bytes_max: limits.unsent_bytes_max,
+            first,
+            silence,
         });
-        let builder = self.protocol(alpn);
-        let io = TokioIo::new(stream);
-        let mut serving = Box::pin(builder.serve_connection_with_upgrades(io, service));
-        let done = tokio::select! {
-            done = serving.as_mut() => done,
-            () = self.closing().cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                tokio::select! {
-                    done = serving.as_mut() => done,
-                    () = self.ending().cancelled() => return,
+        let gateway = self.clone();
+        let seen = traffic.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let connection = Connection {
+                _in_use: Some(Arc::new(seen.enter())),
+                ..connection.clone()
+            };
+            let is_last = framing::is_last(&request);
+            let answering = answer(gateway.clone(), router.clone(), connection, request);
+            let answering = answering.map(move |mut response| {
+                if is_last {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
                 }
+                response
+            });
+            // Boxed: the answer's state is large and lies in the connection's only while one is made.
+            Box::pin(answered(seen.clone(), answering))
+        });
+        let io = TokioIo::new(Patient::new(stream, silence));
+        match alpn {
+            Alpn::Http1 => {
+                let serving = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(first)
+                    .max_buf_size(HEAD_BYTES_MAX as usize)
+                    .serve_connection(io, service)
+                    .with_upgrades();
+                let close = http1::UpgradeableConnection::graceful_shutdown;
+                self.attend(Box::pin(serving), close, &traffic, alpn).await;
             }
-        };
-        if let Err(error) = done {
-            tracing::debug!(%error, "a connection ended badly");
+            Alpn::Http2 => {
+                let serving = http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .enable_connect_protocol()
+                    .max_concurrent_streams(STREAMS_MAX)
+                    .max_header_list_size(HEAD_BYTES_MAX)
+                    .keep_alive_interval(Some(Duration::from_secs(HTTP2_PING_S)))
+                    .keep_alive_timeout(Duration::from_secs(HTTP2_PING_S))
+                    .serve_connection(io, service);
+                let close = http2::Connection::graceful_shutdown;
+                self.attend(Box::pin(serving), close, &traffic, alpn).await;
+            }
         }
     }
 
-    /// One protocol, as the handshake chose it: finding out by reading has no time limit in the library.
-    fn protocol(&self, alpn: Alpn) -> auto::Builder<TokioExecutor> {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_millis(self.limits().header_timeout_ms))
-            .max_buf_size(HEAD_BYTES_MAX as usize);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .enable_connect_protocol()
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX)
-            .keep_alive_interval(Some(Duration::from_secs(HTTP2_PING_S)))
-            .keep_alive_timeout(Duration::from_secs(HTTP2_PING_S));
-        match alpn {
-            Alpn::Http1 => builder.http1_only(),
-            Alpn::Http2 => builder.http2_only(),
+    /// Stays with a connection until it ends. Returning cuts it.
+    async fn attend<C>(
+        &self,
+        mut serving: Pin<Box<C>>,
+        close: impl Fn(Pin<&mut C>),
+        traffic: &Traffic,
+        alpn: Alpn,
+    ) where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut is_closing = false;
+        let mut look_at = Instant::now();
+        loop {
+            tokio::select! {
+                done = serving.as_mut() => {
+                    if let Err(error) = done {
+                        tracing::debug!(%error, "a connection ended badly");
+                    }
+                    return;
+                }
+                () = self.closing().cancelled(), if !is_closing => {
+                    is_closing = true;
+                    close(serving.as_mut());
+                }
+                () = self.ending().cancelled() => return,
+                () = sleep_until(look_at.into()) => {
+                    let now = Instant::now();
+                    match (traffic.look(now), alpn) {
+                        (Look::At(next), _) => look_at = next,
+                        (Look::Overdue, _) => {
+                            self.metrics().refused(Refusal::Slow);
+                            return;
+                        }
+                        // The library's own timer ends these, by the same limit.
+                        (Look::Mute | Look::Idle, Alpn::Http1) => {
+                            look_at = now + Duration::from_millis(self.limits().silence_max_ms);
+                        }
+                        (Look::Idle, Alpn::Http2) if !is_closing => {
+                            is_closing = true;
+                            close(serving.as_mut());
+                            // Time for the farewell, and for a request that crossed it.
+                            look_at = now + Duration::from_millis(self.limits().header_timeout_ms);
+                        }
+                        (Look::Mute | Look::Idle, Alpn::Http2) => return,
+                    }
+                }
+            }
         }
     }
 

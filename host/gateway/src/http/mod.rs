@@ -8,11 +8,15 @@ pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod edge;
 pub(crate) mod encoding;
+pub(crate) mod framing;
 pub(crate) mod headers;
 pub(crate) mod host;
+pub(crate) mod json;
 pub(crate) mod listener;
+pub(crate) mod patience;
 pub(crate) mod problem;
 pub(crate) mod router;
+pub(crate) mod traffic;
 pub(crate) mod wellknown;
 
 pub(crate) type Body = axum::body::Body;

@@ -55,8 +55,11 @@ pub(crate) async fn once(
 ) -> Result<Answer, Problem> {
     let caller = invocation.claims()?.user;
     let (tenant, now) = (invocation.cx.tenant, invocation.cx.now);
-    let row_key = digest(&[&caller.to_bytes(), method.name.as_bytes(), key.as_bytes()]);
-    let body = hex(&digest(&[params.to_string().as_bytes()]));
+    let row_key = gateway
+        .runtime()
+        .retry_name(tenant, caller, method.name, key)?;
+    // Lies in the row, sealed, so that it need not be keyed.
+    let body = hex(&Sha256::digest(params.to_string()));
     let fresh = Row {
         at: now,
         body: body.clone(),
@@ -128,7 +131,7 @@ async fn claim(
     Ok(None)
 }
 
-/// Deletes expired rows behind this key; keys are hashes, so every row's turn comes.
+/// Deletes expired rows behind this key; keys are blinded, so every row's turn comes.
 async fn sweep(gateway: &Gateway, tenant: TenantId, key: &[u8], now: UnixMs) {
     let storage = gateway.storage();
     let mut tx = storage.begin(tenant);
@@ -160,16 +163,6 @@ async fn write(
         None => tx.delete(REPLIES, key)?,
     }
     storage.commit(tx).await.map(|_| ())
-}
-
-/// A hash over parts that cannot run into each other.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -11,6 +11,7 @@ pub(crate) mod plugin;
 pub(crate) mod plugins;
 pub(crate) mod presence;
 pub(crate) mod registry;
+pub(crate) mod roles;
 pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod tenant;

@@ -112,6 +112,7 @@ impl Registry {
         super::users::register(&mut registry)?;
         super::invitations::register(&mut registry)?;
         super::groups::register(&mut registry)?;
+        super::roles::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
         super::tenant::register(&mut registry)?;

@@ -186,6 +186,10 @@ async fn me(gateway: Gateway, invocation: Invocation, _: Nothing) -> Result<Repl
         .map_err(refused)?
         .ok_or_else(|| Problem::from(Reason::Unauthenticated))?;
     let plugins = super::plugins::enabled(&gateway, tenant);
+    let given = gateway
+        .identity()
+        .permissions_of(tenant, claims.user)
+        .map_err(refused)?;
     Ok(Me {
         user: UserView::whole(&user),
         tenant: TenantView::of(&invocation.tenant),
@@ -193,6 +197,7 @@ async fn me(gateway: Gateway, invocation: Invocation, _: Nothing) -> Result<Repl
             .permissions()
             .iter()
             .map(|word| (*word).to_owned())
+            .chain(given.iter().cloned())
             .collect(),
         plugins,
     }

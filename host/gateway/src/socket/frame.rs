@@ -9,6 +9,7 @@ use vaxel_core::{PluginId, Problem, RequestId, UserId};
 use vaxel_storage::{Cursor, Event};
 
 use crate::fanout::presence::Status;
+use crate::http::json::Given;
 use crate::http::problem::ProblemBody;
 
 /// The largest id of a call: what every JSON number can carry exactly.
@@ -27,7 +28,7 @@ struct Sent<'a> {
     #[serde(default, borrow)]
     method: Option<Cow<'a, str>>,
     #[serde(default)]
-    params: Option<Value>,
+    params: Option<Given>,
     #[serde(default)]
     idempotency_key: Option<String>,
     #[serde(default)]
@@ -81,12 +82,17 @@ pub(crate) fn parse(text: &[u8]) -> Result<Inbound, Malformed> {
                 .method
                 .filter(|method| method.len() <= METHOD_LEN_MAX)
                 .ok_or_else(|| bad(Some(id), "A call names its method."))?;
+            let params = match sent.params {
+                Some(given) if given.has_twins => {
+                    return Err(bad(Some(id), "The parameters have the same key twice."));
+                }
+                Some(given) => given.value,
+                None => Value::Object(serde_json::Map::new()),
+            };
             Ok(Inbound::Call {
                 id,
                 method: method.into_owned(),
-                params: sent
-                    .params
-                    .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+                params,
                 idempotency_key: sent.idempotency_key,
             })
         }

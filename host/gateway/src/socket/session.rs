@@ -1,19 +1,20 @@
-//! One socket from its handshake to its end: who it is, what it asks, what it is told.
+//! One socket from its handshake to its end: what comes in, what goes out, and why it ends.
+
+mod calling;
+mod signing_in;
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use futures_util::{FutureExt as _, SinkExt as _};
+use futures_util::SinkExt as _;
 use http::{Request, header};
-use serde_json::Value;
-use vaxel_core::{Actor, OpCx, Problem, Reason, RequestId, UserId};
+use vaxel_core::{Problem, Reason, RequestId, UserId};
 use vaxel_identity::{Claims, Tenant, TokenError};
-use vaxel_ops::{Binding, HealthState, Refusal};
+use vaxel_ops::{HealthState, Refusal};
 use vaxel_storage::Cursor;
 use yawc::close::CloseCode;
 use yawc::{Frame, HttpWebSocket, OpCode, UpgradeFut, WebSocketError};
@@ -21,16 +22,13 @@ use yawc::{Frame, HttpWebSocket, OpCode, UpgradeFut, WebSocketError};
 use super::accept::{accept_socket, check_subprotocol, name_subprotocol, socket_options};
 use super::close::part_after;
 use super::frame::{self, Bye, Inbound};
-use super::outbox::{Out, Outbox, Pushed, Room};
+use super::outbox::{Outbox, Room};
 use super::writer::Writer;
+use crate::Gateway;
 use crate::fanout::hub::Hub;
-use crate::fanout::replay::{Missed, missed, seat};
 use crate::http::edge::{Connection, Edge, check_same_origin};
-use crate::http::problem::{respond, status_of};
+use crate::http::problem::respond;
 use crate::http::{Body, Response};
-use crate::rpc::invoke::invoke;
-use crate::rpc::registry::Invocation;
-use crate::{Gateway, auth};
 
 /// How long a handshake's answer may take to be sent.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +90,7 @@ async fn open(
         outbox,
         user: None,
         ready_at: None,
-        malformed: 0,
+        strikes: 0,
         answering: Arc::default(),
     };
     gateway.tasks().spawn(async move {
@@ -112,7 +110,7 @@ struct Session {
     outbox: Arc<Outbox>,
     user: Option<UserId>,
     ready_at: Option<Cursor>,
-    malformed: u32,
+    strikes: u32,
     /// Held by each call until its answer is queued, so that a drain can wait for the answers.
     answering: Arc<()>,
 }
@@ -244,191 +242,15 @@ impl Session {
             id,
             &Problem::new(Reason::Invalid, why).with_code("malformed_frame"),
         );
-        self.malformed += 1;
-        if self.malformed >= self.gateway.limits().malformed_frames_max {
+        self.strike()
+    }
+
+    /// Counts a frame that should not have come: garbage, a token that does not hold. A few are forgiven.
+    fn strike(&mut self) -> Result<(), Bye> {
+        self.strikes += 1;
+        if self.strikes >= self.gateway.limits().malformed_frames_max {
             return Err(Bye::Refused);
         }
-        Ok(())
-    }
-
-    async fn auth(
-        &mut self,
-        token: &str,
-        resume: Option<String>,
-        writer: &mut Writer,
-    ) -> Result<(), Bye> {
-        let claims = match self.gateway.identity().verify_for(self.tenant.id, token) {
-            Ok(claims) => claims,
-            Err(error) => {
-                self.gateway.metrics().refused(Refusal::Token);
-                if error == TokenError::WrongTenant {
-                    auth::record_foreign(&self.gateway, &self.tenant, token).await;
-                }
-                self.say_error(None, &error.problem());
-                // A socket that never was anybody has no second try; one that is somebody goes on as before.
-                return if self.user.is_none() {
-                    Err(Bye::Refused)
-                } else {
-                    Ok(())
-                };
-            }
-        };
-        match self.user {
-            Some(user) if user != claims.user => {
-                let problem = Problem::new(
-                    Reason::Forbidden,
-                    "A socket stays with the user it was opened by.",
-                )
-                .with_code("wrong_user");
-                self.say_error(None, &problem);
-                Ok(())
-            }
-            Some(user) => {
-                self.outbox.set_claims(claims);
-                if let Some(cursor) = self.cursor(writer) {
-                    self.push(frame::ready(cursor, user));
-                }
-                Ok(())
-            }
-            None => self.begin(claims, resume, writer).await,
-        }
-    }
-
-    /// The first token: seats the socket, then sends what was missed before anything new.
-    async fn begin(
-        &mut self,
-        claims: Arc<Claims>,
-        resume: Option<String>,
-        writer: &mut Writer,
-    ) -> Result<(), Bye> {
-        let storage = self.gateway.storage();
-        let (tenant, user) = (self.tenant.id, claims.user);
-        self.outbox.set_claims(claims);
-        let seated = match seat(storage, &self.hub, &self.outbox, tenant, user).await {
-            Ok(seated) => seated,
-            Err(problem) => {
-                self.say_error(None, &problem);
-                return Err(Bye::Refused);
-            }
-        };
-        let live = seated.live;
-        self.user = Some(user);
-        let max = self.gateway.limits().replay_events_max;
-        let asked = match &resume {
-            None => Missed::Unasked,
-            Some(after) => missed(storage, tenant, user, after, &seated, max).await,
-        };
-        let (from, frames) = match asked {
-            Missed::Unasked => (live, Vec::new()),
-            Missed::Expired => {
-                let problem = Problem::new(
-                    Reason::NotFound,
-                    "Too much was missed, or too long ago: fetch everything anew.",
-                )
-                .with_code("cursor_expired");
-                let request = RequestId::new(self.gateway.now());
-                (
-                    live,
-                    vec![Out::Reply(frame::error(None, &problem, request))],
-                )
-            }
-            Missed::Events(events) => {
-                // Until the first of them is there, the client stands where it stood.
-                let stood = resume.as_deref().and_then(|text| text.parse().ok());
-                let from = if events.is_empty() {
-                    live
-                } else {
-                    stood.unwrap_or(live)
-                };
-                let frames = events
-                    .into_iter()
-                    .map(|(stamp, frame)| Out::Event { frame, stamp });
-                (from, frames.collect())
-            }
-        };
-        self.ready_at = Some(from);
-        writer.first([Out::Reply(frame::ready(from, user))]);
-        writer.first(frames);
-        Ok(())
-    }
-
-    fn call(
-        &mut self,
-        id: u64,
-        method: String,
-        params: Value,
-        idempotency_key: Option<String>,
-    ) -> Result<(), Bye> {
-        let Some(claims) = self.outbox.claims() else {
-            self.malformed += 1;
-            self.say_error(Some(id), &Problem::from(Reason::Unauthenticated));
-            let over = self.malformed >= self.gateway.limits().malformed_frames_max;
-            return if over { Err(Bye::Refused) } else { Ok(()) };
-        };
-        self.check(&claims)?;
-        if let Err(problem) = self.admit(&claims) {
-            self.gateway.metrics().refused(Refusal::Limit);
-            self.say_error(Some(id), &problem);
-            return Ok(());
-        }
-        let now = self.gateway.now();
-        let request = RequestId::new(now);
-        let invocation = Invocation {
-            cx: OpCx {
-                tenant: self.tenant.id,
-                actor: Actor::User(claims.user),
-                now,
-                request,
-                locale: auth::locale(self.gateway.identity(), &self.tenant, Some(claims.user)),
-            },
-            tenant: Arc::clone(&self.tenant),
-            claims: Some(claims),
-            peer: self.peer,
-            http: None,
-            origin: Arc::clone(&self.origin),
-        };
-        let gateway = self.gateway.clone();
-        let outbox = Arc::clone(&self.outbox);
-        let answering = Arc::clone(&self.answering);
-        self.gateway.tasks().spawn(async move {
-            let running = invoke(&gateway, invocation, &method, params, idempotency_key);
-            let outcome = AssertUnwindSafe(running)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| {
-                    tracing::error!(request.id = %request, "a call panicked");
-                    Err(Problem::from(Reason::Internal))
-                });
-            let (frame, status) = match outcome {
-                Ok(answer) => (frame::result(id, &answer.json), 200),
-                Err(problem) => (
-                    frame::error(Some(id), &problem, request),
-                    status_of(&problem).as_u16(),
-                ),
-            };
-            gateway.metrics().request(Binding::Socket, status);
-            outbox.open_calls.fetch_sub(1, Ordering::AcqRel);
-            let pushed = outbox.push_reply(frame);
-            drop(answering);
-            if pushed != Pushed::Quiet || outbox.bye().is_some() {
-                outbox.waker.wake();
-            }
-        });
-        Ok(())
-    }
-
-    /// Takes a place for one call.
-    fn admit(&self, claims: &Claims) -> Result<(), Problem> {
-        self.gateway.rates().user(self.tenant.id, claims.user)?;
-        let max = u32::try_from(self.gateway.limits().calls_per_socket_max).unwrap_or(u32::MAX);
-        // Only this task counts up, so the check holds.
-        if self.outbox.open_calls.load(Ordering::Acquire) >= max {
-            return Err(Problem::new(
-                Reason::LimitReached,
-                format!("At most {max} calls may be open on one socket."),
-            ));
-        }
-        self.outbox.open_calls.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 

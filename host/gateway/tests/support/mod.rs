@@ -45,6 +45,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct House {
     pub clock: Arc<SimClock>,
+    pub keyring: Arc<Keyring>,
     pub storage: Storage,
     pub identity: Identity,
     pub gateway: Gateway,
@@ -98,7 +99,7 @@ impl House {
             },
             storage.clone(),
             identity.clone(),
-            keyring,
+            Arc::clone(&keyring),
             Arc::clone(&shared),
             Arc::new(LogAlarms),
         )
@@ -145,6 +146,7 @@ impl House {
         gateway.serve_admin(admin_listener);
         Self {
             clock,
+            keyring,
             storage,
             identity,
             gateway,
@@ -450,6 +452,20 @@ impl Socket {
                 OpCode::Text => return Some(serde_json::from_slice(frame.payload()).unwrap()),
                 OpCode::Close => return None,
                 _ => {}
+            }
+        }
+    }
+
+    /// The code that the socket is closed with, past whatever else is told; nothing when it broke off.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, self.0.next_frame())
+                .await
+                .expect("nothing came in time")
+                .ok()?;
+            if frame.opcode() == OpCode::Close {
+                let code = frame.payload().first_chunk::<2>()?;
+                return Some(u16::from_be_bytes(*code));
             }
         }
     }

@@ -6,9 +6,12 @@
     reason = "each test file uses some of it"
 )]
 
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use vaxel_core::{
     Actor, Clock, Locale, LogAlarms, OpCx, RequestId, SimClock, TenantId, UnixMs, UserId,
@@ -16,7 +19,7 @@ use vaxel_core::{
 use vaxel_crypto::password::Cost;
 use vaxel_crypto::{Keyring, MasterKey, Secret};
 use vaxel_identity::{Identity, IdentityConfig, IdentityError, NewTenant, NewUser, SignedIn, User};
-use vaxel_storage::{Storage, StorageConfig};
+use vaxel_storage::{Disk, LogFile, RealDisk, Storage, StorageConfig};
 
 pub const PASSWORD: &str = "rätt häst batteri";
 pub const DAY_MS: u64 = 86_400_000;
@@ -24,6 +27,7 @@ pub const DAY_MS: u64 = 86_400_000;
 pub struct House {
     pub dir: tempfile::TempDir,
     pub clock: Arc<SimClock>,
+    pub disk: Arc<Roomy>,
     master: MasterKey,
     storage: Option<Storage>,
     pub identity: Identity,
@@ -34,10 +38,12 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(SimClock::at(UnixMs(1_800_000_000_000)));
         let master = MasterKey::generate();
-        let (storage, identity) = open(dir.path(), &master, &clock).await;
+        let disk = Arc::new(Roomy(AtomicU64::new(u64::MAX)));
+        let (storage, identity) = open(dir.path(), &master, &clock, &disk).await;
         Self {
             dir,
             clock,
+            disk,
             master,
             storage: Some(storage),
             identity,
@@ -49,20 +55,35 @@ impl House {
         let Self {
             dir,
             clock,
+            disk,
             master,
             storage,
             identity,
         } = self;
         drop(identity);
         storage.unwrap().close().await;
-        let (storage, identity) = open(dir.path(), &master, &clock).await;
+        let (storage, identity) = open(dir.path(), &master, &clock, &disk).await;
         Self {
             dir,
             clock,
+            disk,
             master,
             storage: Some(storage),
             identity,
         }
+    }
+
+    /// The disk has so little space left, and storage has noticed.
+    pub async fn fill_disk(&self, free: u64) {
+        self.disk.0.store(free, Ordering::SeqCst);
+        while !self.storage().is_disk_low() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What lies under the identity, for who tampers with it.
+    pub fn storage(&self) -> &Storage {
+        self.storage.as_ref().unwrap()
     }
 
     pub async fn close(self) -> tempfile::TempDir {
@@ -122,10 +143,36 @@ impl House {
     }
 }
 
-async fn open(dir: &Path, master: &MasterKey, clock: &Arc<SimClock>) -> (Storage, Identity) {
+/// A disk that says how much space it has left.
+pub struct Roomy(pub AtomicU64);
+
+impl Disk for Roomy {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        RealDisk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        RealDisk.open(path)
+    }
+
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Below this much free space ordinary writes are refused.
+pub const FREE_MIN: u64 = 1 << 20;
+
+async fn open(
+    dir: &Path,
+    master: &MasterKey,
+    clock: &Arc<SimClock>,
+    disk: &Arc<Roomy>,
+) -> (Storage, Identity) {
     let mut config = StorageConfig::new(dir);
     config.segment_bytes = 4 << 20;
-    config.free_bytes_min = 0;
+    config.free_bytes_min = FREE_MIN;
+    config.disk = Arc::clone(disk) as _;
     config.cache_bytes = 8 << 20;
     let keyring = Arc::new(Keyring::open(&dir.join("keys"), master.clone()).unwrap());
     let shared: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;

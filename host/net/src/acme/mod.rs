@@ -149,6 +149,16 @@ impl Acme {
         Ok(changed)
     }
 
+    /// Whole days until each name's own certificate ends; nothing where the local authority stands in.
+    pub(crate) fn days_left_by_name(&self) -> Vec<(String, Option<u64>)> {
+        let now = self.clock.now();
+        let of = |(name, one): (&String, &Shown)| {
+            let days = one.ordered.then(|| one.usable.expiry.days_left(now));
+            (name.clone(), days)
+        };
+        self.shown.names.load().iter().map(of).collect()
+    }
+
     /// Orders what is due the most. Answers whether it tried.
     pub(crate) async fn order_next(&self, alarms: &dyn Alarms) -> bool {
         let begun = self

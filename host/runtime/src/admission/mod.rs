@@ -1,7 +1,9 @@
-//! Who may run now: breaker, token bucket, then places of the plugin, the tenant and the host, with bounded waiting.
+//! Who may run now: breaker, token bucket, then places of the plugin, the tenant and the host, with bounded waiting in
+//! turns.
 
 mod breaker;
 mod bucket;
+mod places;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +16,15 @@ use crate::Limits;
 pub use breaker::Health;
 pub(crate) use breaker::{Breaker, Opened};
 use bucket::Bucket;
+pub(crate) use places::Caller;
+use places::{Permit, Places};
 
 /// When a caller should come back that found all places taken.
 const RETRY_AFTER_MS: u32 = 250;
 
 /// The places of one tenant.
 pub(crate) struct TenantGate {
-    places: Arc<Semaphore>,
+    places: Places,
     /// For calls that outlast a tick.
     pub(crate) slow: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -30,21 +34,21 @@ pub(crate) struct TenantGate {
 
 /// The places of one plugin in one tenant, and whether it works.
 pub(crate) struct PluginGate {
-    places: Arc<Semaphore>,
+    places: Places,
     pub(crate) breaker: Mutex<Breaker>,
 }
 
 /// A place to run. Given back when it is dropped.
 pub(crate) struct Place {
-    _plugin: OwnedSemaphorePermit,
-    _tenant: OwnedSemaphorePermit,
+    _plugin: Permit,
+    _tenant: Permit,
     _host: OwnedSemaphorePermit,
 }
 
 impl TenantGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.tenant_concurrent)),
+            places: Places::new(limits.tenant_concurrent),
             slow: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
             waiting_max: limits.tenant_waiting,
@@ -71,7 +75,7 @@ impl TenantGate {
 impl PluginGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.plugin_concurrent)),
+            places: Places::new(limits.plugin_concurrent),
             breaker: Mutex::new(Breaker::default()),
         }
     }
@@ -80,46 +84,52 @@ impl PluginGate {
 /// Waits for a place, behind at most a bounded number of others of the tenant.
 pub(crate) async fn place(
     tenant: &TenantGate,
+    caller: Caller,
     plugin: &PluginGate,
     host: &Arc<Semaphore>,
 ) -> Result<Place, Problem> {
     // The plugin's first: who waits there must not hold a place that another plugin could use.
-    let queue = Waiting(tenant);
-    Ok(Place {
-        _plugin: queue.acquire(&plugin.places).await?,
-        _tenant: queue.acquire(&tenant.places).await?,
-        _host: queue.acquire(host).await?,
-    })
-}
-
-struct Waiting<'a>(&'a TenantGate);
-
-impl Waiting<'_> {
-    async fn acquire(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
-        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
-            return Ok(permit);
+    let of_plugin = match plugin.places.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            plugin.places.take(caller).await
         }
-        let _counted = Counted::new(self.0).ok_or_else(|| {
-            Problem::new(Reason::LimitReached, "Too many calls are waiting.")
-                .retry_after_ms(RETRY_AFTER_MS)
-        })?;
-        let closed = |_| Problem::from(Reason::Unavailable);
-        Arc::clone(places).acquire_owned().await.map_err(closed)
-    }
+    };
+    let of_tenant = match tenant.places.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            tenant.places.take(caller).await
+        }
+    };
+    let of_host = match Arc::clone(host).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            let _counted = Counted::new(tenant)?;
+            let closed = |_| Problem::from(Reason::Unavailable);
+            Arc::clone(host).acquire_owned().await.map_err(closed)?
+        }
+    };
+    Ok(Place {
+        _plugin: of_plugin,
+        _tenant: of_tenant,
+        _host: of_host,
+    })
 }
 
 /// One that waits; uncounted also when its caller goes away.
 struct Counted<'a>(&'a TenantGate);
 
 impl<'a> Counted<'a> {
-    fn new(gate: &'a TenantGate) -> Option<Self> {
+    fn new(gate: &'a TenantGate) -> Result<Self, Problem> {
         let before = gate.waiting.fetch_add(1, Ordering::Relaxed);
         let counted = Self(gate);
         if before < gate.waiting_max {
-            Some(counted)
-        } else {
-            None
+            return Ok(counted);
         }
+        let refused = Problem::new(Reason::LimitReached, "Too many calls are waiting.");
+        Err(refused.retry_after_ms(RETRY_AFTER_MS))
     }
 }
 
@@ -146,8 +156,9 @@ mod tests {
     async fn callers_wait_for_a_place_and_get_it() {
         let (tenant, plugin) = (TenantGate::new(&limits()), PluginGate::new(&limits()));
         let host = Arc::new(Semaphore::new(1));
-        let first = place(&tenant, &plugin, &host).await.unwrap();
-        let (second, ()) = tokio::join!(place(&tenant, &plugin, &host), async { drop(first) });
+        let first = place(&tenant, None, &plugin, &host).await.unwrap();
+        let (second, ()) =
+            tokio::join!(place(&tenant, None, &plugin, &host), async { drop(first) });
         assert!(second.is_ok());
         assert_eq!(tenant.waiting.load(Ordering::Relaxed), 0);
     }
@@ -156,11 +167,11 @@ mod tests {
     async fn beyond_the_queue_callers_are_told_to_come_back() {
         let (tenant, plugin) = (TenantGate::new(&limits()), PluginGate::new(&limits()));
         let host = Arc::new(Semaphore::new(1));
-        let held = place(&tenant, &plugin, &host).await.unwrap();
+        let held = place(&tenant, None, &plugin, &host).await.unwrap();
         // Each gives its place back as soon as it has it, for the other waits for the same.
-        let passing = async || place(&tenant, &plugin, &host).await.map(drop);
+        let passing = async || place(&tenant, None, &plugin, &host).await.map(drop);
         let (first, second, refused) = tokio::join!(passing(), passing(), async {
-            let refused = place(&tenant, &plugin, &host).await.err().unwrap();
+            let refused = place(&tenant, None, &plugin, &host).await.err().unwrap();
             drop(held);
             refused
         });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::StorageError;
 use crate::codec::Reader;
-use crate::disk::{Disk, LogFile, sync_dir};
+use crate::disk::{Disk, LogFile, remove_unfinished};
 
 const MAGIC: &[u8; 8] = b"VAXELLOG";
 const FORMAT: u8 = 1;
@@ -25,14 +25,9 @@ pub(crate) struct Segments {
 
 impl Segments {
     /// Lists the segments and removes what a crash left of an unfinished one.
-    pub(crate) fn list(dir: &Path) -> Result<Self, StorageError> {
-        let removing = || StorageError::io("removing an unfinished log segment");
-        for entry in fs::read_dir(dir).map_err(removing())? {
-            let path = entry.map_err(removing())?.path();
-            if path.extension().is_some_and(|extension| extension == "tmp") {
-                fs::remove_file(&path).map_err(removing())?;
-            }
-        }
+    pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Self, StorageError> {
+        remove_unfinished(disk, dir)
+            .map_err(StorageError::io("removing an unfinished log segment"))?;
         Self::list_live(dir)
     }
 
@@ -99,8 +94,8 @@ pub(crate) fn create_segment(
         file.write_at(&header(number, epoch), 0)?;
         file.sync()?;
         drop(file);
-        fs::rename(&temporary, &path)?;
-        sync_dir(dir)?;
+        disk.rename(&temporary, &path)?;
+        disk.sync_dir(dir)?;
         disk.open(&path)
     };
     make().map_err(StorageError::io("making a log segment"))

@@ -9,12 +9,12 @@ use std::time::Duration;
 use vaxel_core::AlarmLevel;
 
 use crate::StorageError;
-use crate::commit::{Group, Queue, Queued};
 use crate::disk::{Disk, LogFile};
 use crate::health::{Health, chain};
 use crate::limits::GROUP_BYTES_MAX;
 use crate::log::segment::create_segment;
 use crate::log::{HEADER_LEN, Position};
+use crate::queue::{Group, Queue, Queued};
 use crate::record::seal_frame;
 
 /// Where the writer goes on.

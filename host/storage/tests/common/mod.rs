@@ -5,6 +5,8 @@
     reason = "each test binary uses its own part"
 )]
 
+pub mod forgetful;
+
 use std::path::Path;
 use std::sync::Arc;
 

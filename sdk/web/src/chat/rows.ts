@@ -21,12 +21,16 @@ const GROUP_MS = 5 * 60_000;
 export function buildRows(messages: Message[], pending: Pending[], me: string, before: Message | undefined, firstUnread: MessageId | undefined): Row[] {
   const rows: Row[] = [];
   let above = before;
+  // Messages stand in the order in which the server took them; around midnight their times may say otherwise.
+  let today = before ? dayStart(before.created_at) : -Infinity;
   const push = (message: Message, waiting: Pending | undefined) => {
-    const day = above === undefined || dayStart(above.created_at) !== dayStart(message.created_at);
+    const begun = dayStart(message.created_at);
+    const day = begun > today;
+    today = Math.max(today, begun);
     const unread = firstUnread !== undefined && message.id === firstUnread;
     const head =
       day || unread || !above || above.author !== message.author || message.created_at - above.created_at > GROUP_MS || message.reply_to !== null;
-    rows.push({ key: message.id, message, pending: waiting, day: day ? dayStart(message.created_at) : undefined, unread, head });
+    rows.push({ key: message.id, message, pending: waiting, day: day ? begun : undefined, unread, head });
     above = message;
   };
   for (const message of messages) push(message, undefined);

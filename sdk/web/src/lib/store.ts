@@ -10,12 +10,14 @@ export function read(key: string): string | null {
   }
 }
 
-export function write(key: string, value: string | null): void {
+/** Answers whether it is kept: where storage is full or forbidden, what is here lasts as long as the page. */
+export function write(key: string, value: string | null): boolean {
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, value);
+    return true;
   } catch {
-    // Full or forbidden: nothing here is worth more than the moment it was typed in.
+    return false;
   }
 }
 
@@ -29,8 +31,15 @@ export function readJson<T>(key: string): T | undefined {
   }
 }
 
-export function writeJson(key: string, value: unknown): void {
-  write(key, JSON.stringify(value));
+export function writeJson(key: string, value: unknown): boolean {
+  return write(key, JSON.stringify(value));
+}
+
+/** Hears what other tabs of this browser write and remove. */
+export function onOtherTabs(heard: (key: string) => void): void {
+  addEventListener('storage', ({ key, storageArea }) => {
+    if (storageArea === localStorage && key?.startsWith(PREFIX)) heard(key.slice(PREFIX.length));
+  });
 }
 
 /** The keys that begin so, without the common prefix. */

@@ -1,7 +1,7 @@
 /** All conversations of the person, kept right by events and fetched again after a gap. */
 
 import type { Conversation, ConversationId, Message, MessageId, UserId } from '@vaxel/client';
-import { Problem } from '@vaxel/client';
+import { Heard, Problem } from '@vaxel/client';
 import { SvelteMap } from 'svelte/reactivity';
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
@@ -31,6 +31,7 @@ class Chat {
   readonly unread = $derived(this.sorted.reduce((sum, each) => sum + (each.unread > 0 ? 1 : 0), 0));
   readonly mentions = $derived(this.sorted.reduce((sum, each) => sum + each.mentions, 0));
   open: ConversationId | undefined;
+  readonly #heard = new Heard();
 
   /** The name a person sees: a direct conversation is called by the other one. */
   name(conversation: Conversation): string {
@@ -87,11 +88,16 @@ class Chat {
     const open = this.open;
     for (const id of this.timelines.keys()) if (id !== open) this.timelines.delete(id);
     await Promise.all([this.fetch(), open === undefined ? undefined : this.timelines.get(open)?.fetch()]);
+    outbox.fetched();
     outbox.flush();
   }
 
   watch(): void {
-    outbox.delivered = (message, localId) => this.#created(message, localId);
+    outbox.watch();
+    outbox.delivered = (message) => {
+      this.timelines.get(message.conversation)?.hold(message);
+      this.#noted(message);
+    };
     client.on('chat.message.created', ({ message, local_id }) => this.#created(message, local_id ?? undefined));
     client.on('chat.message.edited', ({ message }) => this.replace(message));
     client.on('chat.message.reacted', ({ message }) => this.replace(message));
@@ -114,6 +120,7 @@ class Chat {
     this.byId.clear();
     this.timelines.clear();
     this.typing.clear();
+    this.#heard.clear();
     this.loaded = false;
   }
 
@@ -162,7 +169,8 @@ class Chat {
   /** An answer may have been overtaken by the event of a newer message: then what came of that stays. */
   put(conversation: Conversation): void {
     const held = this.byId.get(conversation.id);
-    const overtaken = held?.last_message && held.last_message.created_at > (conversation.last_message?.created_at ?? 0);
+    const last = held?.last_message;
+    const overtaken = last && (!conversation.last_message || this.#heard.isNewer(last, conversation.last_message));
     if (held && overtaken) {
       const { last_message, read_up_to, unread, mentions } = held;
       this.byId.set(conversation.id, { ...conversation, last_message, read_up_to, unread, mentions });
@@ -172,31 +180,37 @@ class Chat {
   }
 
   #created(message: Message, localId: string | undefined): void {
-    if (localId !== undefined) outbox.discard(localId);
+    const mine = message.author === session.user;
+    if (mine && localId) outbox.arrived(localId);
     const timeline = this.timelines.get(message.conversation);
     const isNew = !timeline?.find(message.id);
     // Also while the first page is on its way: it may have been read before this was said.
     timeline?.put(message);
     this.#typing(message.conversation, message.author, 0);
+    if (this.#heard.note(message.conversation, message.id)) this.#noted(message);
+    if (!mine && isNew && this.open === message.conversation) {
+      shell.say(i18n.t.chat.announce(people.name(message.author), message.text));
+    }
+  }
+
+  /** What the list of conversations shows of a message that is new. */
+  #noted(message: Message): void {
     const held = this.byId.get(message.conversation);
     if (!held) {
       void this.fetchOne(message.conversation).catch(() => undefined);
       return;
     }
-    if (held.last_message?.id === message.id || (held.last_message?.created_at ?? 0) > message.created_at) return;
-    const mine = message.author === session.user;
+    const last = held.last_message;
+    if (last && (last.id === message.id || !this.#heard.isNewer(message, last))) return;
     this.#change(message.conversation, {
       last_message: message,
-      ...(mine
+      ...(message.author === session.user
         ? { read_up_to: message.id, unread: 0, mentions: 0 }
         : {
             unread: Math.min(UNREAD_MAX, held.unread + 1),
             mentions: held.mentions + (message.mentions.includes(session.user) ? 1 : 0),
           }),
     });
-    if (!mine && isNew && this.open === message.conversation) {
-      shell.say(i18n.t.chat.announce(people.name(message.author), message.text));
-    }
   }
 
   #updated(conversation: Conversation): void {

@@ -2,7 +2,7 @@
 
 import type { ConversationId, MessageId, UserId } from '@vaxel/client';
 import { SvelteMap } from 'svelte/reactivity';
-import { keys, readJson, write, writeJson } from '../lib/store.ts';
+import { keys, onOtherTabs, readJson, write, writeJson } from '../lib/store.ts';
 import { session } from './session.svelte.ts';
 
 export interface Draft {
@@ -22,6 +22,17 @@ class Drafts {
       const draft = readJson<Draft>(key);
       if (draft?.text) this.#byConversation.set(key.slice(prefix.length), draft);
     }
+  }
+
+  /** One person writes in one tab at a time: what is begun in one stands in all, so that none writes over it. */
+  watch(): void {
+    onOtherTabs((key) => {
+      const prefix = `draft:${session.user}:`;
+      if (session.user === '' || !key.startsWith(prefix)) return;
+      const draft = readJson<Draft>(key);
+      if (draft) this.#byConversation.set(key.slice(prefix.length), draft);
+      else this.#byConversation.delete(key.slice(prefix.length));
+    });
   }
 
   get(conversation: ConversationId): Draft | undefined {

@@ -12,6 +12,7 @@ export function startLive(): void {
   session.watch();
   people.watch();
   chat.watch();
+  drafts.watch();
   client.on('plugins.switched', ({ plugin, enabled }) => {
     const news = session.has(plugin) !== enabled;
     void follow(() => session.switched(plugin, enabled));
@@ -20,6 +21,10 @@ export function startLive(): void {
       const name = i18n.t.plugins.known[plugin]?.name ?? plugin;
       toasts.show(enabled ? i18n.t.plugins.enabled(name) : i18n.t.plugins.disabled(name));
     }
+  });
+  // Roles are given and taken while a page stands open; whoever comes back to it finds what they may do now.
+  addEventListener('focus', () => {
+    if (session.phase === 'signed_in') void refreshSession().catch(() => undefined);
   });
   client.onReady((resumed) => {
     void people.fetchPresence().catch(() => undefined);

@@ -28,6 +28,11 @@ class SessionState {
     return this.me?.user.admin ?? false;
   }
 
+  /** May tidy up after others in the channels they are in: as administrator, or by a role. */
+  get moderates(): boolean {
+    return this.admin || (this.me?.permissions.includes('chat.moderate') ?? false);
+  }
+
   has(plugin: string): boolean {
     return this.me?.plugins.includes(plugin) ?? false;
   }
@@ -75,7 +80,7 @@ class SessionState {
 
   /** Leaving by choice takes what was begun here along; a session that merely ended keeps it. */
   async leave(): Promise<void> {
-    for (const key of [...keys(`draft:${this.user}:`), `outbox:${this.user}`]) write(key, null);
+    for (const key of [...keys(`draft:${this.user}:`), ...keys(`outbox:${this.user}:`)]) write(key, null);
     client.disconnect();
     await client.session.logout().catch(() => undefined);
     this.gone(false);

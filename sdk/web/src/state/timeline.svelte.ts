@@ -1,6 +1,6 @@
-/** The messages of one conversation, oldest first, fetched backwards in pages. */
+/** The messages of one conversation in the order of their commits, fetched backwards in pages. */
 
-import type { Conversation, ConversationId, Message, MessageId } from '@vaxel/client';
+import { layOver, type Conversation, type ConversationId, type Gap, type Message, type MessageId } from '@vaxel/client';
 import { client, explain } from './session.svelte.ts';
 
 const PAGE = 60;
@@ -15,7 +15,10 @@ export class Timeline {
   loaded = $state(false);
   problem = $state<string | undefined>();
   #next: MessageId | undefined;
-  #stale = false;
+  /** What may have been missed; nothing was fetched since. */
+  #gap: Gap | undefined;
+  /** Own messages that the server has answered and whose event has not come: at the end of `items`, until it places them. */
+  readonly #loose = new Set<MessageId>();
 
   constructor(conversation: ConversationId) {
     this.conversation = conversation;
@@ -26,29 +29,29 @@ export class Timeline {
     if (this.loading) return;
     this.loading = true;
     this.problem = undefined;
+    const gap = this.#gap;
+    const lies = gap ?? { from: this.loaded ? Infinity : 0, since: 0 };
     try {
       const page = await client.call('plugins/chat/messages.list', { conversation: this.conversation, limit: PAGE });
-      const fetched = page.items.toReversed();
-      const first = fetched[0];
-      const overlaps = first !== undefined && this.items.some((held) => held.id === first.id);
-      if (this.loaded && (overlaps || !this.#stale)) {
-        for (const message of fetched) this.put(message);
-      } else {
-        // What arrived by event while the page was on its way is newer than the page.
-        const known = new Set(fetched.map((message) => message.id));
-        const last = fetched.at(-1);
-        const newer = this.items.filter((held) => !known.has(held.id) && (!last || held.created_at >= last.created_at));
-        this.items = [...fetched, ...newer];
+      const fetched = page.items.toReversed().map((message) => this.#latest(message));
+      const known = new Set(fetched.map((message) => message.id));
+      const loose = this.items.slice(this.#end).filter((message) => !known.has(message.id));
+      const { items, joined } = layOver(this.items.slice(0, this.#end), lies, fetched, page.next == null);
+      this.items = [...items, ...loose];
+      for (const id of known) this.#loose.delete(id);
+      if (!joined) {
         this.#next = page.next ?? undefined;
         this.hasOlder = this.#next !== undefined;
       }
       this.loaded = true;
-      this.#stale = false;
+      // A gap that came about meanwhile may have begun after this page was read.
+      if (this.#gap === gap) this.#gap = undefined;
     } catch (error) {
       this.problem = explain(error);
     } finally {
       this.loading = false;
     }
+    if (this.#gap && !this.problem) await this.fetch();
   }
 
   async fetchOlder(): Promise<void> {
@@ -59,7 +62,9 @@ export class Timeline {
       const params = { conversation: this.conversation, before: this.#next, limit: PAGE };
       const page = await client.call('plugins/chat/messages.list', params);
       const known = new Set(this.items.map((message) => message.id));
-      this.items = [...page.items.toReversed().filter((message) => !known.has(message.id)), ...this.items];
+      const older = page.items.toReversed().filter((message) => !known.has(message.id));
+      this.items = [...older, ...this.items];
+      if (this.#gap) this.#gap = { from: this.#gap.from + older.length, since: this.#gap.since + older.length };
       this.#next = page.next ?? undefined;
       this.hasOlder = this.#next !== undefined;
     } catch (error) {
@@ -67,27 +72,38 @@ export class Timeline {
     } finally {
       this.loading = false;
     }
+    if (this.#gap && !this.problem) await this.fetch();
   }
 
+  get #end(): number {
+    return this.items.length - this.#loose.size;
+  }
+
+  /** Something may have been missed: what comes from here on does not join on to what is held. */
   markStale(): void {
-    this.#stale = true;
+    this.#gap = { from: this.#gap?.from ?? this.#end, since: this.#end };
   }
 
-  /** Adds, or replaces what has the same id: events may come twice, and in any order. */
+  /** What an event brings stands behind everything that came before; what has the same id is replaced, since events may come twice. */
   put(message: Message): void {
     const items = this.items;
+    const end = this.#end;
     const at = items.findLastIndex((held) => held.id === message.id);
-    if (at >= 0) {
-      const held = items[at];
-      // A late "created" must not undo an edit or a deletion that was already seen.
-      if (held && (held.deleted || (held.edited_at ?? 0) > (message.edited_at ?? 0)) && !message.deleted) return;
-      this.items = items.with(at, message);
-      return;
+    if (at >= 0 && this.#loose.delete(message.id)) {
+      this.items = items.toSpliced(at, 1).toSpliced(end, 0, this.#latest(message));
+    } else if (at >= 0) {
+      this.items = items.with(at, this.#latest(message));
+    } else if (!this.loaded || !this.hasOlder || end === 0 || (items[0]?.created_at ?? 0) <= message.created_at) {
+      // Otherwise a long replay tells of what belongs to a page that has not been fetched.
+      this.items = items.toSpliced(end, 0, message);
     }
-    const after = items.findLastIndex((held) => held.created_at <= message.created_at);
-    // Older than everything held: it belongs to a page that has not been fetched.
-    if (after < 0 && this.hasOlder && items.length > 0) return;
-    this.items = items.toSpliced(after + 1, 0, message);
+  }
+
+  /** An own message that the server has answered: it may have been overtaken by others' whose events are still to come. */
+  hold(message: Message): void {
+    if (this.find(message.id)) return;
+    this.#loose.add(message.id);
+    this.items = [...this.items, message];
   }
 
   /** Changes what is held; what is not held is not made up. */
@@ -95,6 +111,13 @@ export class Timeline {
     const at = this.items.findLastIndex((held) => held.id === id);
     const held = this.items[at];
     if (held) this.items = this.items.with(at, change(held));
+  }
+
+  /** A late "created" or an answer read before must not undo an edit or a deletion that was already seen. */
+  #latest(message: Message): Message {
+    const held = this.find(message.id);
+    const newer = held && (held.deleted || (held.edited_at ?? 0) > (message.edited_at ?? 0)) && !message.deleted;
+    return newer ? held : message;
   }
 
   find(id: MessageId): Message | undefined {

@@ -1,0 +1,105 @@
+//! Plugin packages: what authors do with them on their own machine, and what operators do with them on a server.
+
+pub(crate) mod author;
+pub(crate) mod inspect;
+mod operate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::cli::Place;
+
+pub(crate) use operate::{copy_packages, install, installed, remove, watch};
+
+/// What the server is told to be a compiler, and nothing else: its first argument.
+pub(crate) const COMPILE: &str = "compile-component";
+
+/// Whether this process was started to compile, and then how that went. Asked before anything else happens.
+pub(crate) fn compile_if_told() -> Option<ExitCode> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() != Some(COMPILE) {
+        return None;
+    }
+    let settings: Vec<String> = arguments.collect();
+    Some(vaxel_runtime::compile_in_this_process(&settings))
+}
+
+/// What is done with packages.
+#[derive(Subcommand)]
+pub(crate) enum PackageCommand {
+    /// Install a package (.vxp) on this server, or a newer version of it. Organizations switch it on themselves.
+    ///
+    /// The package must be signed by a publisher in the trust file ([plugins] trust = "PATH" in the configuration,
+    /// DATA/trust.toml by default); unsigned ones are taken only by a server that runs with --dev or --demo.
+    Install {
+        #[command(flatten)]
+        place: Place,
+        /// The package.
+        file: PathBuf,
+        /// Install it although a newer version is, or was, installed.
+        #[arg(long)]
+        downgrade: bool,
+    },
+    /// Remove a package that no organization has switched on. What it stored stays.
+    Remove {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin.
+        plugin: String,
+        /// Forget its publisher and its version too: anybody in the trust file may take the name then.
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Make a key to sign packages with. Prints the public half, which operators put in their trust file.
+    Keygen {
+        /// Where to write the secret half (mode 0600); must not exist.
+        file: PathBuf,
+    },
+    /// Pack a folder (plugin.toml, component.wasm, i18n/*.toml, LICENSE, README) into a package.
+    Pack {
+        /// The folder.
+        dir: PathBuf,
+        /// Where to write the package.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Sign a package in place, instead of any signature it has.
+    Sign {
+        /// The package.
+        file: PathBuf,
+        /// The secret key's file.
+        #[arg(long)]
+        key: PathBuf,
+        /// The first day on which it may no longer be installed by this signature, like 2027-12-31.
+        #[arg(long, value_parser = author::parse_day)]
+        expires: Option<vaxel_core::UnixMs>,
+    },
+    /// Try a package or a folder as an installation would, and show what an admin will be asked to consent to.
+    Check {
+        /// The package or folder.
+        path: PathBuf,
+    },
+    /// Show a package's files, hashes and signer, and whether this server would trust it.
+    Inspect {
+        #[command(flatten)]
+        place: Place,
+        /// The package.
+        file: PathBuf,
+    },
+    /// Add packages and keys to a signed revocation list, making it if it is not there.
+    Revoke {
+        /// The list.
+        list: PathBuf,
+        /// The secret key's file; the trust file names its public half under [revocations].
+        #[arg(long)]
+        key: PathBuf,
+        /// A package, by its file or its hash; may be given several times.
+        #[arg(long)]
+        package: Vec<String>,
+        /// A publisher's key, by its thumbprint; may be given several times.
+        #[arg(long)]
+        signer: Vec<String>,
+    },
+}
