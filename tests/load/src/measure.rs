@@ -37,7 +37,8 @@ pub(crate) async fn server(data: &Path) -> TestHost {
         config: "[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\n\
                  [limits]\nuser_per_s = 1000000\nuser_burst = 1000000\n\
                  tenant_per_s = 1000000\ntenant_burst = 1000000\n\
-                 address_per_s = 1000000\naddress_burst = 1000000\n"
+                 address_per_s = 1000000\naddress_burst = 1000000\n\
+                 calls_per_user_max = 1000000\n"
             .to_owned(),
         ..HostOptions::default()
     })
