@@ -145,6 +145,9 @@ test("a plugin that is switched off is gone for everybody at once, and returns w
   await signIn(other, acme, "anna");
   await other.goto(new URL("/plugins", acme).href);
   const card = anna.locator('[data-testid="plugin"][data-plugin="chat"]');
+  // What it asks for is there to be read before anybody agrees.
+  await card.getByTestId("plugin-asks").locator("summary").click();
+  await card.getByText("Keeps conversations, members and messages").waitFor();
   await card.getByTestId("plugin-off").click();
   await anna.getByTestId("confirm").getByRole("button").last().click();
   await card.getByTestId("plugin-on").waitFor();

@@ -105,6 +105,12 @@ export interface PluginInfo {
   version: string;
   name: string;
   enabled: boolean;
+  /** It was switched on, and now asks for more than was agreed to. */
+  needs_consent: boolean;
+  /** What it asks for, and why in its author's words; administrators only. */
+  capabilities?: { name: string; reason: string }[];
+  /** Why it cannot be used at all; administrators only. */
+  unavailable?: string;
   summary?: string | null;
   description?: string | null;
 }

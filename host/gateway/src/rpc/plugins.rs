@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vaxel_core::{PluginId, Problem, Reason, TenantId};
-use vaxel_runtime::RuntimeError;
+use vaxel_runtime::{Capability, RuntimeError};
 
 use super::registry::{Access, Done, Invocation, Nothing, Registry, Reply};
 use super::schema;
@@ -43,6 +43,27 @@ struct PluginView {
     enabled: bool,
     /// It was switched on, and now asks for more than was granted then.
     needs_consent: bool,
+    /// What it asks for, and why; administrators see it before they agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Vec<CapabilityView>>,
+    /// Why it cannot be used at all; for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unavailable: Option<String>,
+}
+
+/// Something that a plugin asks for.
+#[derive(Serialize, JsonSchema)]
+struct CapabilityView {
+    /// `storage`.
+    name: String,
+    /// Why, in its author's words.
+    reason: String,
+}
+
+impl From<Capability> for CapabilityView {
+    fn from(Capability { name, reason }: Capability) -> Self {
+        Self { name, reason }
+    }
 }
 
 /// All plugins.
@@ -102,17 +123,23 @@ async fn list(
     invocation: Invocation,
     _: Nothing,
 ) -> Result<Reply<PluginList>, Problem> {
+    let is_admin = invocation.claims()?.admin;
     let items = gateway
         .runtime()
         .list(invocation.tenant.id)
         .into_iter()
-        .map(|plugin| PluginView {
-            id: plugin.id,
-            version: plugin.version,
-            name: plugin.name,
-            summary: plugin.summary,
-            enabled: plugin.enabled,
-            needs_consent: plugin.needs_consent,
+        .map(|plugin| {
+            let asked = plugin.capabilities.into_iter().map(CapabilityView::from);
+            PluginView {
+                id: plugin.id,
+                version: plugin.version,
+                name: plugin.name,
+                summary: plugin.summary,
+                enabled: plugin.enabled,
+                needs_consent: plugin.needs_consent,
+                capabilities: is_admin.then(|| asked.collect()),
+                unavailable: plugin.unavailable.filter(|_| is_admin),
+            }
         });
     Ok(PluginList {
         items: items.collect(),

@@ -332,6 +332,17 @@ export const en = {
     off: 'Off',
     enable: 'Switch on',
     disable: 'Switch off',
+    unavailable: 'Cannot be used on this server:',
+    needsConsent: 'The new version asks for more than you agreed to. Read what it asks for and switch it on again to agree.',
+    asks: (count: number) => (count === 1 ? 'Asks for 1 thing' : `Asks for ${count} things`),
+    capabilities: {
+      storage: 'Store data',
+      events: 'Tell of what happens',
+      identity: 'Know who is here',
+      clock: 'Know the time',
+      crypto: 'Random numbers and keyed values',
+      log: "Write to the server's log",
+    } as Record<string, string>,
     enableHint: (name: string, people: number) =>
       `${n(people, 'person gets', 'people get')} ${name} at once. What was there before comes back.`,
     disableHint: (who: string, others: number, name: string) =>

@@ -334,6 +334,17 @@ export const sv = {
     off: 'Av',
     enable: 'Slå på',
     disable: 'Slå av',
+    unavailable: 'Kan inte användas på den här servern:',
+    needsConsent: 'Den nya versionen ber om mer än ni har godkänt. Läs vad den ber om och slå på det igen för att godkänna.',
+    asks: (count: number) => (count === 1 ? 'Ber om 1 sak' : `Ber om ${count} saker`),
+    capabilities: {
+      storage: 'Spara uppgifter',
+      events: 'Meddela det som händer',
+      identity: 'Veta vilka som finns här',
+      clock: 'Veta vad klockan är',
+      crypto: 'Slumptal och nycklade värden',
+      log: 'Skriva i serverns logg',
+    } as Record<string, string>,
     enableHint: (name: string, people: number) =>
       `${n(people, 'person får', 'personer får')} ${name} genast. Det som fanns förut kommer tillbaka.`,
     disableHint: (who: string, others: number, name: string) =>
