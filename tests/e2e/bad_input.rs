@@ -416,8 +416,6 @@ async fn bytes_that_are_no_websocket_end_that_connection_only() {
         (b"\x81\x02hi", 1002),
         // A fragmented control frame.
         (b"\x09\x80\x00\x00\x00\x00", 1002),
-        // Reserved opcode: a kind of data that is not understood.
-        (b"\x83\x80\x00\x00\x00\x00", 1003),
         // Text that is not UTF-8.
         (b"\x81\x82\x00\x00\x00\x00\xc3\x28", 1007),
     ];

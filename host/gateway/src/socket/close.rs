@@ -9,9 +9,8 @@ fn code_for(error: &WebSocketError) -> Option<CloseCode> {
     match error {
         WebSocketError::FrameTooLarge => Some(CloseCode::Size),
         WebSocketError::InvalidUTF8 => Some(CloseCode::Invalid),
-        // What the library says by itself.
-        WebSocketError::InvalidOpCode(_) => Some(CloseCode::Unsupported),
-        WebSocketError::ReservedBitsNotZero
+        WebSocketError::InvalidOpCode(_)
+        | WebSocketError::ReservedBitsNotZero
         | WebSocketError::ControlFrameFragmented
         | WebSocketError::PingFrameTooLarge
         | WebSocketError::InvalidFragment
