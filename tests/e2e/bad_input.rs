@@ -405,7 +405,7 @@ async fn close_code(person: &Person, bytes: &[u8]) -> Option<u16> {
 #[tokio::test]
 async fn bytes_that_are_no_websocket_end_that_connection_only() {
     let (_host, anna, _bertil) = TestHost::with_two_users().await;
-    let garbage: [(&[u8], u16); 6] = [
+    let garbage: [(&[u8], u16); 5] = [
         (b"\xff\xff\xff\xff\xff\xff\xff\xff", 1002),
         // A frame that says it is 2^63 bytes long.
         (

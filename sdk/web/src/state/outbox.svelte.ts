@@ -19,6 +19,8 @@ export interface Pending {
 
 /** A tab that a browser has put to sleep must not keep the others from sending; that two send the same is harmless. */
 const TURN_WAIT_MS = 20_000;
+/** How long what another tab sent is shown as on its way. */
+const EVENT_WAIT_MS = 3_000;
 /** Other tabs tell of what they wrote within moments: no need to remember for longer what has arrived. */
 const ARRIVED_MAX = 200;
 
@@ -147,8 +149,13 @@ class Outbox {
   #gone(item: Pending): void {
     this.#kept.delete(item.local_id);
     const waits = item.state !== 'failed' && !this.#arrived.has(item.local_id);
-    if (waits) this.#change(item.local_id, { state: 'sent' });
-    else this.items = this.items.filter((each) => each.local_id !== item.local_id);
+    if (waits) {
+      this.#change(item.local_id, { state: 'sent' });
+      // The page may have been fetched with the message in it, before this was told: then no event comes.
+      setTimeout(() => (this.items = this.items.filter((each) => each.local_id !== item.local_id || each.state !== 'sent')), EVENT_WAIT_MS);
+    } else {
+      this.items = this.items.filter((each) => each.local_id !== item.local_id);
+    }
   }
 
   #takenAway(localId: string): boolean {
