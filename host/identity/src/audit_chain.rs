@@ -4,8 +4,6 @@
 //! after they were written (the log's own chain covers them until then), by whoever asks for a head: hourly. A head that
 //! was kept outside proves later that nothing before it was rewritten, inserted or cut off.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -15,26 +13,21 @@ use vaxel_storage::{Order, Space};
 
 use crate::IdentityError;
 use crate::identity::Identity;
-use crate::store::{
-    AUDIT, AUDIT_HEADS, AUDIT_KEY, AUDIT_LINKS, AUDIT_TIP, PAGE, Row, Store, decode,
-};
+use crate::store::{AUDIT, AUDIT_HEADS, AUDIT_KEY, AUDIT_LINKS, AUDIT_TIP, Row};
 
 /// Entries that one transaction links.
 const LINKED_AT_ONCE: usize = 200;
 
-/// So many faults say enough.
-const FAULTS_MAX: usize = 1_000;
-
 /// A SHA-256 hash or an Ed25519 key, in hexadecimal digits.
-type Hex = String;
+pub(crate) type Hex = String;
 
 /// One entry in the chain; stored under the entry's own key.
 #[derive(Serialize, Deserialize)]
-struct Link {
+pub(crate) struct Link {
     /// SHA-256 of the entry as stored. An entry carries salt, so this tells nothing about one that was erased.
-    commitment: Hex,
+    pub(crate) commitment: Hex,
     /// SHA-256 over the chain before, the entry's key and its commitment.
-    chain: Hex,
+    pub(crate) chain: Hex,
 }
 
 impl Row for Link {
@@ -78,66 +71,6 @@ impl Row for AuditHead {
     const WHAT: &'static str = "audit head";
 }
 
-/// What a check of the audit came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditCheck {
-    /// Entries that the chain holds.
-    pub linked: u64,
-    /// Entries that no head covers yet.
-    pub pending: u64,
-    /// Heads that were compared.
-    pub heads: u64,
-    /// What is wrong; empty when the audit is whole.
-    pub faults: Vec<AuditFault>,
-}
-
-/// What can be wrong with an audit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuditFault {
-    /// An entry is not what was linked.
-    #[error("entry {entry} was rewritten")]
-    Rewritten {
-        /// The number of the entry in the chain, from 1.
-        entry: u64,
-    },
-    /// An entry is gone.
-    #[error("entry {entry} was removed")]
-    Removed {
-        /// The number of the entry in the chain, from 1.
-        entry: u64,
-    },
-    /// An entry that was never linked stands among those that were.
-    #[error("an entry was inserted behind entry {after}")]
-    Inserted {
-        /// The number of the entry before it, from 1; 0 for the beginning.
-        after: u64,
-    },
-    /// A link does not follow from the one before.
-    #[error("the chain is broken at entry {entry}")]
-    Broken {
-        /// The number of the entry in the chain, from 1.
-        entry: u64,
-    },
-    /// A head knows of more entries than there are.
-    #[error("{missing} entries at the end were cut off")]
-    Truncated {
-        /// How many.
-        missing: u64,
-    },
-    /// A head does not fit the chain that is here.
-    #[error("the chain up to entry {count} is not the one that was signed")]
-    OtherChain {
-        /// Entries that the head covers.
-        count: u64,
-    },
-    /// A head was not signed by this installation.
-    #[error("the signature of the head over {count} entries is wrong")]
-    Signature {
-        /// Entries that the head covers.
-        count: u64,
-    },
-}
-
 fn hex(bytes: impl AsRef<[u8]>) -> Hex {
     use std::fmt::Write as _;
     bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
@@ -162,18 +95,18 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Where a tenant's chain begins.
-fn genesis(tenant: TenantId) -> Hex {
+pub(crate) fn genesis(tenant: TenantId) -> Hex {
     let mut hash = Sha256::new();
     hash.update(b"vaxel.v1.audit-chain");
     hash.update(tenant.to_bytes());
     hex(hash.finalize())
 }
 
-fn commitment(entry: &[u8]) -> Hex {
+pub(crate) fn commitment(entry: &[u8]) -> Hex {
     hex(Sha256::digest(entry))
 }
 
-fn follow(chain: &str, key: &[u8], commitment: &str) -> Hex {
+pub(crate) fn follow(chain: &str, key: &[u8], commitment: &str) -> Hex {
     let mut hash = Sha256::new();
     for part in [chain.as_bytes(), key, commitment.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -194,7 +127,7 @@ impl AuditHead {
         .concat()
     }
 
-    fn is_signed_by(&self, public_key: &[u8]) -> bool {
+    pub(crate) fn is_signed_by(&self, public_key: &[u8]) -> bool {
         let Some(signature) = unhex(&self.signature) else {
             return false;
         };
@@ -240,23 +173,6 @@ impl Identity {
         Ok(hex(self.audit_key().await?.public_key()))
     }
 
-    /// Whether a tenant's audit is what was linked, and what was signed here and in the `outside` heads.
-    pub async fn verify_audit(
-        &self,
-        tenant: TenantId,
-        outside: &[AuditHead],
-    ) -> Result<AuditCheck, IdentityError> {
-        let public_key = self.audit_key().await?.public_key().as_ref().to_vec();
-        let mut heads = Vec::new();
-        let mut stored = Rows::new(&self.inner.store, tenant, AUDIT_HEADS);
-        while let Some((_, row)) = stored.next()? {
-            heads.push(decode(&row, AuditHead::WHAT)?);
-        }
-        let of_tenant = outside.iter().filter(|head| head.tenant == tenant);
-        heads.extend(of_tenant.cloned());
-        check(&self.inner.store, tenant, &heads, &public_key)
-    }
-
     /// Links the next entries; answers how many.
     async fn link_some(&self, tenant: TenantId) -> Result<usize, IdentityError> {
         self.inner
@@ -286,7 +202,7 @@ impl Identity {
     }
 
     /// The key that signs heads: made at first use and kept for good, so that old heads can be checked.
-    async fn audit_key(&self) -> Result<Ed25519KeyPair, IdentityError> {
+    pub(crate) async fn audit_key(&self) -> Result<Ed25519KeyPair, IdentityError> {
         let damaged = || IdentityError::Damaged {
             what: "audit signing key",
         };
@@ -318,117 +234,6 @@ impl Identity {
         let seed = Secret::new(seed);
         Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(|_| damaged())
     }
-}
-
-type KeyAndRow = (Vec<u8>, Vec<u8>);
-
-/// All rows of a collection in their order, a page at a time: an audit is longer than what one transaction may read,
-/// and what stands in it does not change any more.
-struct Rows<'a> {
-    store: &'a Store,
-    tenant: TenantId,
-    space: Space,
-    page: VecDeque<KeyAndRow>,
-    /// Behind which row the next page begins; at first none.
-    after: Option<Vec<u8>>,
-    is_last_page: bool,
-}
-
-impl<'a> Rows<'a> {
-    const fn new(store: &'a Store, tenant: TenantId, space: Space) -> Self {
-        Self {
-            store,
-            tenant,
-            space,
-            page: VecDeque::new(),
-            after: None,
-            is_last_page: false,
-        }
-    }
-
-    fn peek(&mut self) -> Result<Option<&[u8]>, IdentityError> {
-        if self.page.is_empty() && !self.is_last_page {
-            let (rows, next) = self.store.look(self.tenant, |tx| {
-                let after = self.after.as_deref();
-                tx.page(self.space, b"", after, PAGE, Order::Ascending)
-            })?;
-            self.page = rows.into();
-            self.is_last_page = next.is_none();
-            self.after = next;
-        }
-        Ok(self.page.front().map(|(key, _)| key.as_slice()))
-    }
-
-    fn next(&mut self) -> Result<Option<KeyAndRow>, IdentityError> {
-        self.peek()?;
-        Ok(self.page.pop_front())
-    }
-}
-
-fn check(
-    store: &Store,
-    tenant: TenantId,
-    heads: &[AuditHead],
-    public_key: &[u8],
-) -> Result<AuditCheck, IdentityError> {
-    let mut found = AuditCheck::default();
-    let mut entries = Rows::new(store, tenant, AUDIT);
-    let mut links = Rows::new(store, tenant, AUDIT_LINKS);
-    let mut chain = genesis(tenant);
-    // The chain behind every entry that some head covers.
-    let mut signed: BTreeMap<u64, Hex> = heads
-        .iter()
-        .map(|head| (head.count, String::new()))
-        .collect();
-    while let Some((key, link)) = links.next()? {
-        let Link {
-            commitment: committed,
-            chain: linked,
-        } = decode(&link, Link::WHAT)?;
-        while entries.peek()?.is_some_and(|at| at < key.as_slice()) {
-            let after = found.linked;
-            found.faults.push(AuditFault::Inserted { after });
-            entries.next()?;
-        }
-        found.linked += 1;
-        let entry = found.linked;
-        if entries.peek()? != Some(key.as_slice()) {
-            found.faults.push(AuditFault::Removed { entry });
-        } else if entries
-            .next()?
-            .is_none_or(|(_, stored)| commitment(&stored) != committed)
-        {
-            found.faults.push(AuditFault::Rewritten { entry });
-        }
-        chain = follow(&chain, &key, &committed);
-        if chain != linked {
-            found.faults.push(AuditFault::Broken { entry });
-            // Each break is told once.
-            chain = linked;
-        }
-        if let Some(at) = signed.get_mut(&entry) {
-            at.clone_from(&chain);
-        }
-        if found.faults.len() > FAULTS_MAX {
-            return Ok(found);
-        }
-    }
-    while entries.next()?.is_some() {
-        found.pending += 1;
-    }
-    for head in heads {
-        found.heads += 1;
-        let count = head.count;
-        if !head.is_signed_by(public_key) {
-            found.faults.push(AuditFault::Signature { count });
-        } else if count > found.linked {
-            let missing = count - found.linked;
-            found.faults.push(AuditFault::Truncated { missing });
-        } else if signed.get(&count) != Some(&head.chain) {
-            found.faults.push(AuditFault::OtherChain { count });
-        }
-    }
-    Ok(found)
 }
 
 /// What makes an entry's commitment tell nothing about it.

@@ -4,6 +4,7 @@ mod access;
 mod attempts;
 mod audit;
 mod audit_chain;
+mod audit_check;
 mod config;
 mod directory;
 mod ended;
@@ -24,7 +25,8 @@ mod token;
 mod user;
 
 pub use audit::{AuditEntry, AuditPage, Outcome};
-pub use audit_chain::{AuditCheck, AuditFault, AuditHead};
+pub use audit_chain::AuditHead;
+pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};

@@ -286,3 +286,31 @@ async fn a_thirty_third_device_ends_the_one_used_longest_ago() {
     );
     assert!(house.identity.verify(&devices[1].access_token).is_ok());
 }
+
+#[tokio::test]
+async fn who_signed_in_from_an_address_before_is_not_held_up_by_others_behind_it() {
+    let house = House::new().await;
+    let acme = house.tenant("acme").await;
+    house.user(acme, "anna", true).await;
+    house.user(acme, "bertil", false).await;
+    let office = "192.0.2.9";
+    house
+        .login_with(acme, "anna", PASSWORD, office)
+        .await
+        .unwrap();
+    for n in 0..130 {
+        let made_up = format!("nobody{n}");
+        assert!(
+            house
+                .login_with(acme, &made_up, "wrong password", office)
+                .await
+                .is_err()
+        );
+    }
+    let bertils = house.login_with(acme, "bertil", PASSWORD, office).await;
+    assert_eq!(bertils.unwrap_err().problem().reason, Reason::LimitReached);
+    house
+        .login_with(acme, "anna", PASSWORD, office)
+        .await
+        .unwrap();
+}
