@@ -9,15 +9,17 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
+use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
-use crate::package::Plugin;
-use crate::registry::TenantPlugins;
+use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
+use crate::usage::Usage;
+use crate::work::{Done, Work};
 
 /// How long a re-run waits at least, times the number of the re-run: a commit is on its way to the disk meanwhile.
 const RERUN_WAIT_MS: u64 = 2;
@@ -55,48 +57,41 @@ pub struct PluginCall {
     pub idempotency_key: Option<String>,
 }
 
+/// Writes of the host that belong to the same commit as what a guest wrote.
+pub(crate) type Alongside =
+    Arc<dyn Fn(&mut Transaction, &Done) -> Result<(), StorageError> + Send + Sync>;
+
+/// Something that the host asks of a plugin, other than a method: nobody's permission is asked for.
+pub(crate) struct Errand {
+    pub(crate) cx: OpCx,
+    pub(crate) caller: Caller,
+    pub(crate) work: Work,
+    pub(crate) alongside: Option<Alongside>,
+}
+
 /// What one attempt came to.
 enum Attempt {
-    Done(Bytes),
+    Done(Done),
     Conflict,
 }
 
 /// What stays the same over the attempts of a call.
 struct Going {
     inner: Arc<Inner>,
-    call: Arc<PluginCall>,
     tenant: Arc<TenantPlugins>,
-    plugin: Arc<Plugin>,
     gate: Arc<PluginGate>,
     context: Arc<Context>,
+    work: Arc<Work>,
     retry: Option<Retry>,
+    alongside: Option<Alongside>,
     deadline: Instant,
 }
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
-        let deadline = Instant::now() + Duration::from_millis(self.limits.wall_ms);
-        let going = self.begin(Arc::new(call), deadline)?;
-        for rerun in 0..=self.limits.reruns {
-            if rerun > 0 {
-                tokio::time::sleep(rerun_wait(rerun)).await;
-            }
-            match going.attempt().await? {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Conflict => {}
-            }
-        }
-        Err(Problem::new(
-            Reason::Conflict,
-            "Somebody else changed the same thing. Try again.",
-        ))
-    }
-
-    fn begin(self: &Arc<Self>, call: Arc<PluginCall>, deadline: Instant) -> Result<Going, Problem> {
-        let PluginCall { cx, caller, .. } = &*call;
         let tenant = self
             .registry
-            .tenant(cx.tenant)
+            .tenant(call.cx.tenant)
             .map_err(|error| storage_problem(&error))?;
         let active = tenant.active.get(&call.plugin);
         let method = active.and_then(|active| active.plugin.by_name.get(&call.method));
@@ -104,8 +99,8 @@ impl Inner {
             let detail = "There is no such method.";
             return Err(Problem::new(Reason::NotFound, detail).with_code("unknown_method"));
         };
-        if !active.plugin.permits(caller, &method.permission) {
-            return Err(if caller.user.is_none() {
+        if !active.plugin.permits(&call.caller, &method.permission) {
+            return Err(if call.caller.user.is_none() {
                 Reason::Unauthenticated.into()
             } else {
                 Problem::new(
@@ -122,58 +117,107 @@ impl Inner {
         }
         let retry = call.idempotency_key.as_ref().map(|key| {
             let method = format!("{}/{}", call.plugin, call.method);
-            let now = self.clock.now();
-            Retry::new(
-                &self.keyring,
-                cx.tenant,
-                caller.user,
-                &method,
-                key,
-                &call.params,
-                now,
-            )
+            let (keyring, now) = (&self.keyring, self.clock.now());
+            let (tenant, user) = (call.cx.tenant, call.caller.user);
+            Retry::new(keyring, tenant, user, &method, key, &call.params, now)
         });
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
-        let (plugin, gate) = (Arc::clone(&active.plugin), Arc::clone(&active.gate));
-        let context = Arc::new(Context {
-            call: Arc::clone(&call),
-            plugin: Arc::clone(&plugin),
-            keyring: Arc::clone(&self.keyring),
-            directory: Arc::clone(&self.directory),
-        });
-        let inner = Arc::clone(self);
-        Ok(Going {
-            inner,
-            call,
-            tenant,
-            plugin,
-            gate,
-            context,
+        let errand = Errand {
+            cx: call.cx,
+            caller: call.caller,
+            work: Work::Method {
+                name: call.method,
+                params: call.params,
+            },
+            alongside: None,
+        };
+        match self.going(&tenant, active, errand, retry).drive().await? {
+            Done::Json(reply) => Ok(reply),
+            _ => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// Does something with a plugin that a tenant has, or is about to have.
+    pub(crate) async fn errand(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        active: &Active,
+        errand: Errand,
+    ) -> Result<Done, Problem> {
+        self.going(tenant, active, errand, None).drive().await
+    }
+
+    fn going(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        active: &Active,
+        errand: Errand,
+        retry: Option<Retry>,
+    ) -> Going {
+        let Errand {
+            cx,
+            caller,
+            work,
+            alongside,
+        } = errand;
+        let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        Going {
+            inner: Arc::clone(self),
+            tenant: Arc::clone(tenant),
+            gate: Arc::clone(&active.gate),
+            context: Arc::new(Context {
+                cx,
+                caller,
+                plugin: Arc::clone(&active.plugin),
+                grants: Arc::clone(&active.grants),
+                is_rehearsal: false,
+                keyring: Arc::clone(&self.keyring),
+                directory: Arc::clone(&self.directory),
+            }),
+            work: Arc::new(work),
             retry,
-            deadline,
-        })
+            alongside,
+            deadline: Instant::now() + Duration::from_millis(wall_ms),
+        }
     }
 }
 
 impl Going {
+    async fn drive(&self) -> Result<Done, Problem> {
+        for rerun in 0..=self.inner.limits.reruns {
+            if rerun > 0 {
+                tokio::time::sleep(rerun_wait(rerun)).await;
+            }
+            match self.attempt().await? {
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Conflict => {}
+            }
+        }
+        Err(Problem::new(
+            Reason::Conflict,
+            "Somebody else changed the same thing. Try again.",
+        ))
+    }
+
     async fn attempt(&self) -> Result<Attempt, Problem> {
         let inner = &self.inner;
         self.tenant.gate.take_token()?;
         self.gate
             .breaker
             .lock()
-            .admit(self.call.caller.user, inner.clock.now())?;
+            .admit(self.context.caller.user, inner.clock.now())?;
         let watched = Watched {
             inner: Arc::clone(inner),
-            call: Arc::clone(&self.call),
+            context: Arc::clone(&self.context),
+            work: Arc::clone(&self.work),
             gate: Arc::clone(&self.gate),
             is_over: false,
         };
         let waited = admission::place(
             &self.tenant.gate,
-            self.call.caller.user,
+            self.context.caller.user,
             &self.gate,
             &inner.slots,
         );
@@ -184,11 +228,11 @@ impl Going {
         if time_left < RUN_MIN {
             return Err(busy());
         }
-        let mut tx = inner.storage.begin(self.call.cx.tenant);
+        let mut tx = inner.storage.begin(self.context.tenant());
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
-                Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(reply)),
+                Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(Done::Json(reply))),
                 Ok(Err(problem)) => return Err(problem),
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
                 Err(error) => return Err(storage_problem(&error)),
@@ -196,19 +240,20 @@ impl Going {
         }
         let run = Run {
             context: Arc::clone(&self.context),
+            work: Arc::clone(&self.work),
             slow: Arc::clone(&self.tenant.gate.slow),
             time_left,
         };
-        let guest = Guest::new(self.call.plugin.clone(), Arc::clone(&inner.limits));
-        let plugin = Arc::clone(&self.plugin);
+        let plugin = &self.context.plugin;
+        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
         let workers = inner
             .workers
             .handle()
             .ok_or_else(|| Problem::from(Reason::Unavailable))?;
         let running = workers.spawn(async move {
-            let ran = instance::run(&plugin.pre, guest, tx, run).await;
+            let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
-            watched.ended(&ran);
+            watched.ended(&ran, &usage);
             // Before the commit is waited for, and after the instance is gone.
             drop(place);
             ran
@@ -229,15 +274,22 @@ impl Going {
     async fn commit(&self, ran: Ran) -> Result<Attempt, Problem> {
         let inner = &self.inner;
         let Ran {
-            reply,
+            done,
             mut tx,
             new_subjects,
         } = ran;
-        let tenant = self.call.cx.tenant;
-        if let Some(retry) = &self.retry {
+        let tenant = self.context.tenant();
+        if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
             retry
-                .keep(&mut tx, &reply)
+                .keep(&mut tx, reply)
                 .map_err(|error| storage_problem(&error))??;
+        }
+        if let Some(alongside) = &self.alongside {
+            match alongside(&mut tx, &done) {
+                Ok(()) => {}
+                Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+                Err(error) => return Err(storage_problem(&error)),
+            }
         }
         if !new_subjects.is_empty() {
             // Durable before anything is sealed under them.
@@ -255,7 +307,7 @@ impl Going {
         match inner.storage.commit(tx).await {
             Ok(_) => {
                 self.sweep_daily();
-                Ok(Attempt::Done(reply))
+                Ok(Attempt::Done(done))
             }
             Err(error) if error.is_conflict() => Ok(Attempt::Conflict),
             Err(error) => Err(storage_problem(&error)),
@@ -270,7 +322,7 @@ impl Going {
         let now = self.inner.clock.now();
         let today = idempotency::day_of(now);
         if self.tenant.swept_day.swap(today, Ordering::Relaxed) != today {
-            let (storage, tenant) = (self.inner.storage.clone(), self.call.cx.tenant);
+            let (storage, tenant) = (self.inner.storage.clone(), self.context.tenant());
             tokio::spawn(async move {
                 if let Err(error) = idempotency::sweep(&storage, tenant, now).await {
                     tracing::warn!(error = %error, "sweeping idempotency keys");
@@ -283,13 +335,14 @@ impl Going {
 /// Tells the breaker how a call ended, also one that never got to run.
 struct Watched {
     inner: Arc<Inner>,
-    call: Arc<PluginCall>,
+    context: Arc<Context>,
+    work: Arc<Work>,
     gate: Arc<PluginGate>,
     is_over: bool,
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {
@@ -302,15 +355,12 @@ impl Watched {
     }
 
     fn note_fault(&self, fault: Fault) {
-        let PluginCall {
-            cx,
-            caller,
-            plugin,
-            method,
-            ..
-        } = &*self.call;
+        let Context {
+            cx, caller, plugin, ..
+        } = &*self.context;
+        let plugin = &plugin.manifest.id;
         tracing::warn!(
-            plugin.id = %plugin, plugin.method = method, tenant.id = %cx.tenant, request.id = %cx.request,
+            plugin.id = %plugin, plugin.work = self.work.kind(), plugin.method = self.work.name(), tenant.id = %cx.tenant, request.id = %cx.request,
             fault = fault.as_str(), "a plugin failed"
         );
         let opened = self

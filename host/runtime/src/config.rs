@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Compiler;
+use crate::manifest::AskedLimits;
 
 /// How the runtime is set up.
 #[derive(Clone, Debug)]
@@ -41,6 +42,10 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// From arrival to answer, waiting included.
     pub wall_ms: u64,
+    /// Processor time of one step of work that nobody waits for: a job, an event, a migration.
+    pub work_cpu_ms: u64,
+    /// How long one such step may take.
+    pub work_wall_ms: u64,
     /// Linear memory of one instance.
     pub memory_bytes: usize,
     /// What a guest may hand over in one host call.
@@ -73,6 +78,8 @@ impl Default for Limits {
             // Unoptimized host functions are some twenty times slower, and their time counts.
             cpu_ms: if cfg!(debug_assertions) { 1_000 } else { 50 },
             wall_ms: 5_000,
+            work_cpu_ms: if cfg!(debug_assertions) { 5_000 } else { 500 },
+            work_wall_ms: 60_000,
             memory_bytes: 32 << 20,
             hostcall_bytes: 4 << 20,
             params_bytes: 1 << 20,
@@ -85,6 +92,21 @@ impl Default for Limits {
             tenant_calls_per_second: 20_000,
             tenant_calls_burst: 40_000,
             reruns: 3,
+        }
+    }
+}
+
+impl Limits {
+    /// With what a manifest asks for, where that is less.
+    pub(crate) fn narrowed(&self, asked: &AskedLimits) -> Self {
+        let cpu_ms = asked.cpu_ms.unwrap_or(u64::MAX);
+        let memory_bytes = asked
+            .memory_mib
+            .map_or(usize::MAX, |mib| mib.saturating_mul(1 << 20));
+        Self {
+            cpu_ms: self.cpu_ms.min(cpu_ms.max(1)),
+            memory_bytes: self.memory_bytes.min(memory_bytes.max(1 << 20)),
+            ..self.clone()
         }
     }
 }

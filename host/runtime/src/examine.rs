@@ -27,5 +27,5 @@ pub async fn examine(
         why: error.to_string(),
     })??;
     let description = runtime::describe(asked, limits, &workers).await?;
-    Ok(linked.described(&description)?.methods)
+    Ok(linked.described(&description, &Limits::default())?.methods)
 }

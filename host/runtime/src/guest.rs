@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vaxel_core::{PluginId, Problem, TenantId, UserId};
+use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring};
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
+use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
 use crate::package::Plugin;
-use crate::{Limits, PluginCall};
+use crate::usage::Usage;
+use crate::{Caller, Limits};
 
 /// Most new subjects of one call: each costs a durable key.
 const NEW_SUBJECTS_MAX: usize = 16;
@@ -22,15 +24,20 @@ const TABLE_ELEMENTS_MAX: usize = 20_000;
 
 /// Who calls, in which tenant, for which plugin: fixed before the guest runs, never a guest's to choose.
 pub(crate) struct Context {
-    pub(crate) call: Arc<PluginCall>,
+    pub(crate) cx: OpCx,
+    pub(crate) caller: Caller,
     pub(crate) plugin: Arc<Plugin>,
+    /// What the tenant granted of what the manifest asks for.
+    pub(crate) grants: Arc<Grants>,
+    /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
+    pub(crate) is_rehearsal: bool,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
 }
 
 impl Context {
     pub(crate) fn tenant(&self) -> TenantId {
-        self.call.cx.tenant
+        self.cx.tenant
     }
 }
 
@@ -43,6 +50,7 @@ pub(crate) struct Guest {
     pub(crate) tx: Option<Transaction>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) ops: usize,
+    pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
     pub(crate) was_refused_memory: bool,
@@ -68,6 +76,7 @@ impl Guest {
             tx: None,
             limits,
             ops: 0,
+            usage: Usage::default(),
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
             was_refused_memory: false,
@@ -75,12 +84,32 @@ impl Guest {
         }
     }
 
-    /// Runs an operation of storage, which may end the call.
+    /// Whether the tenant lets the plugin use this, which is counted either way. What a manifest does not name is not
+    /// even linked.
+    pub(crate) fn may_use(&mut self, cap: Cap) -> Result<(), Error> {
+        self.usage.count(cap);
+        match &self.context {
+            Some(context) if !context.grants.allows(cap) => {
+                self.usage.was_refused = true;
+                Err(guest_error(
+                    "forbidden",
+                    &format!("the organization did not grant {}", cap.name()),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs an operation of storage on behalf of a capability. It may end the call.
     pub(crate) fn with_storage<T>(
         &mut self,
+        cap: Cap,
         ops: usize,
         act: impl FnOnce(&mut Transaction, Space) -> Result<T, StorageError>,
     ) -> Reply<T> {
+        if let Err(refused) = self.may_use(cap) {
+            return Ok(Err(refused));
+        }
         self.ops = self.ops.saturating_add(ops);
         if self.ops > self.limits.storage_ops {
             return Ok(Err(guest_error("limit", "too many operations in one call")));
@@ -152,6 +181,7 @@ impl ResourceLimiter for Guest {
             // Ends the call: a guest that limps on without the memory it asked for helps nobody.
             return Err(wasmtime::Error::msg("memory used up"));
         }
+        self.usage.memory_bytes = self.usage.memory_bytes.max(desired);
         Ok(true)
     }
 

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde::de::IgnoredAny;
 use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
 use vaxel_core::Problem;
 use vaxel_storage::Transaction;
 use wasmtime::{Engine, Store, Trap};
 
-use crate::capability::bindings::PluginPre;
+use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, Stop};
 use crate::outcome::{Failure, Fault, refusal};
 use crate::pace::Pace;
+use crate::package::Linked;
+use crate::usage::Usage;
+use crate::work::{Done, Work};
 
 /// What a guest answered, and what is still to be committed.
 pub(crate) struct Ran {
-    pub(crate) reply: Bytes,
+    pub(crate) done: Done,
     pub(crate) tx: Transaction,
     pub(crate) new_subjects: std::collections::BTreeSet<vaxel_crypto::ErasureKey>,
 }
@@ -25,34 +27,45 @@ pub(crate) struct Ran {
 /// What a run needs.
 pub(crate) struct Run {
     pub(crate) context: Arc<Context>,
+    pub(crate) work: Arc<Work>,
     pub(crate) slow: Arc<Semaphore>,
     pub(crate) time_left: Duration,
 }
 
-/// Runs a method in an instance of its own.
+/// Does one piece of work in an instance of its own, and says what that used up, however it ended.
 pub(crate) async fn run(
-    pre: &PluginPre<Guest>,
     mut guest: Guest,
     tx: Transaction,
     run: Run,
-) -> Result<Ran, Failure> {
+) -> (Result<Ran, Failure>, Usage) {
+    let plugin = &run.context.plugin;
     guest.context = Some(Arc::clone(&run.context));
     guest.tx = Some(tx);
-    let reply_max = guest.limits.reply_bytes;
-    let call = &run.context.call;
-    let (mut store, pace) = store(pre.engine(), guest, run.slow);
+    let (cpu_ms, _) = run.work.limits_ms(&guest.limits);
+    let (mut store, pace) = store(plugin.pre.engine(), guest, run.slow, cpu_ms);
     let answered = tokio::time::timeout(run.time_left, async {
-        let instance = pre.instantiate_async(&mut store).await?;
-        let rpc = instance.vaxel_rpc_rpc();
-        rpc.call_handle(&mut store, &call.method, &call.params)
-            .await
+        let instance = plugin.pre.instantiate_async(&mut store).await?;
+        let answer = plugin.exports.answer(&mut store, &instance, &run.work);
+        answer.await
     })
     .await;
     // From here on the instance is gone, whatever became of it.
-    let guest = store.into_data();
-    let reply = match answered {
+    let mut guest = store.into_data();
+    let usage = Usage {
+        processor: pace.used(),
+        ..std::mem::take(&mut guest.usage)
+    };
+    (ended(guest, answered, &pace), usage)
+}
+
+fn ended(
+    guest: Guest,
+    answered: Result<wasmtime::Result<Result<Done, Error>>, Elapsed>,
+    pace: &Pace,
+) -> Result<Ran, Failure> {
+    let done = match answered {
         Err(_) => return Err(Failure::Fault(Fault::Time)),
-        Ok(Err(error)) => return Err(failure(guest, &pace, &error)),
+        Ok(Err(error)) => return Err(failure(guest, pace, &error)),
         Ok(Ok(Err(error))) => {
             return Err(refused(
                 &guest,
@@ -61,14 +74,9 @@ pub(crate) async fn run(
                 error.retry_after_ms,
             ));
         }
-        Ok(Ok(Ok(reply))) => Bytes::from(reply),
+        Ok(Ok(Ok(done))) => done,
     };
-    if reply.len() > reply_max {
-        return Err(Failure::Fault(Fault::ReplyTooLarge));
-    }
-    if serde_json::from_slice::<IgnoredAny>(&reply).is_err() {
-        return Err(Failure::Fault(Fault::Reply));
-    }
+    done.check(&guest.limits).map_err(Failure::Fault)?;
     let Guest {
         tx: Some(tx),
         new_subjects,
@@ -78,7 +86,7 @@ pub(crate) async fn run(
         return Err(Failure::Host(vaxel_core::Reason::Internal.into()));
     };
     Ok(Ran {
-        reply,
+        done,
         tx,
         new_subjects,
     })
@@ -86,17 +94,17 @@ pub(crate) async fn run(
 
 /// Asks a component what it offers; it has no tenant and no storage then.
 pub(crate) async fn describe(
-    pre: &PluginPre<Guest>,
+    linked: &Linked,
     guest: Guest,
     time: Duration,
 ) -> Result<Vec<u8>, Failure> {
-    let (mut store, pace) = store(pre.engine(), guest, Arc::new(Semaphore::new(1)));
+    let Linked { pre, exports, .. } = linked;
+    let slow = Arc::new(Semaphore::new(1));
+    let cpu_ms = guest.limits.work_cpu_ms;
+    let (mut store, pace) = store(pre.engine(), guest, slow, cpu_ms);
     let answered = tokio::time::timeout(time, async {
         let instance = pre.instantiate_async(&mut store).await?;
-        instance
-            .vaxel_lifecycle_description()
-            .call_describe(&mut store)
-            .await
+        exports.describe(&mut store, &instance).await
     })
     .await;
     match answered {
@@ -106,8 +114,13 @@ pub(crate) async fn describe(
     }
 }
 
-fn store(engine: &Engine, guest: Guest, slow: Arc<Semaphore>) -> (Store<Guest>, Arc<Pace>) {
-    let budget = Duration::from_millis(guest.limits.cpu_ms);
+fn store(
+    engine: &Engine,
+    guest: Guest,
+    slow: Arc<Semaphore>,
+    cpu_ms: u64,
+) -> (Store<Guest>, Arc<Pace>) {
+    let budget = Duration::from_millis(cpu_ms);
     let hostcall_bytes = guest.limits.hostcall_bytes;
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);

@@ -19,9 +19,12 @@ mod pace;
 mod package;
 mod packages;
 mod registry;
+mod rehearsal;
 mod runtime;
 mod trusted;
+mod usage;
 mod vxp;
+mod work;
 mod workers;
 
 pub use admission::Health;
@@ -31,7 +34,10 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use manifest::{Capability, Manifest, Permission};
+pub use manifest::{
+    Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
+    Manifest, Page, Permission, Subscription, When,
+};
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig};
 pub use registry::PluginState;

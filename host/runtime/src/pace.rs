@@ -79,6 +79,12 @@ impl Pace {
         )
     }
 
+    /// Processor time up to now.
+    pub(crate) fn used(&self) -> Duration {
+        let run = self.run.lock();
+        run.used + run.since.elapsed()
+    }
+
     /// Whether the guest was ended for its processor time.
     pub(crate) fn is_over(&self) -> bool {
         self.run.lock().is_over

@@ -8,13 +8,13 @@ use serde_json::Value;
 use vaxel_core::PluginId;
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
-use crate::capability::bindings::PluginPre;
 use crate::capability::{capability_of, link};
 use crate::guest::Guest;
-use crate::manifest::Manifest;
-use crate::{Caller, RuntimeError};
+use crate::manifest::{Ask, Manifest};
+use crate::work::Exports;
+use crate::{Caller, Limits, RuntimeError};
 
 /// The files of a package.
 #[derive(Clone)]
@@ -45,7 +45,11 @@ pub struct Method {
 /// One installed version of a plugin.
 pub(crate) struct Plugin {
     pub(crate) manifest: Manifest,
-    pub(crate) pre: PluginPre<Guest>,
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) exports: Exports,
+    /// The server's limits, or less where the manifest asks for less.
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) asks: Vec<Ask>,
     pub(crate) methods: Vec<Arc<Method>>,
     pub(crate) by_name: HashMap<String, Arc<Method>>,
     member_permissions: BTreeSet<String>,
@@ -55,7 +59,8 @@ pub(crate) struct Plugin {
 /// A component that is linked and was not yet asked what it offers.
 pub(crate) struct Linked {
     pub(crate) manifest: Manifest,
-    pub(crate) pre: PluginPre<Guest>,
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) exports: Exports,
 }
 
 /// The one format of descriptions there is.
@@ -94,13 +99,22 @@ impl Linked {
         link(&mut linker, &manifest)?;
         let pre = linker
             .instantiate_pre(component)
-            .and_then(PluginPre::new)
             .map_err(|error| RuntimeError::component(format!("{error:#}")))?;
-        Ok(Self { manifest, pre })
+        let exports = Exports::new(&pre)?;
+        exports.check(&manifest)?;
+        Ok(Self {
+            manifest,
+            pre,
+            exports,
+        })
     }
 
     /// Takes the plugin's own description and checks it against the manifest.
-    pub(crate) fn described(self, description: &[u8]) -> Result<Plugin, RuntimeError> {
+    pub(crate) fn described(
+        self,
+        description: &[u8],
+        limits: &Limits,
+    ) -> Result<Plugin, RuntimeError> {
         let Description {
             format,
             mut methods,
@@ -111,7 +125,11 @@ impl Linked {
                 "description format {format} is unknown"
             )));
         }
-        let Self { manifest, pre } = self;
+        let Self {
+            manifest,
+            pre,
+            exports,
+        } = self;
         let mut declared = Vec::with_capacity(manifest.methods.len());
         for method in &manifest.methods {
             let Schemas { params, result } = methods.remove(&method.name).ok_or_else(|| {
@@ -147,8 +165,11 @@ impl Linked {
                 .map(|m| (m.name.clone(), Arc::clone(m)))
                 .collect(),
             methods: declared,
+            limits: Arc::new(limits.narrowed(&manifest.limits)),
+            asks: manifest.asks(),
             manifest,
             pre,
+            exports,
         })
     }
 }

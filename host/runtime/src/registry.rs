@@ -12,7 +12,7 @@ use vaxel_crypto::ErasureKey;
 use vaxel_storage::{Order, Space, Storage, StorageError, Transaction};
 
 use crate::admission::{Health, PluginGate, TenantGate};
-use crate::manifest::{Capability, Permission};
+use crate::manifest::{Capability, Grants, Permission};
 use crate::package::{Method, Plugin};
 use crate::{Limits, RuntimeError};
 
@@ -20,7 +20,10 @@ use crate::{Limits, RuntimeError};
 const SPACE: Space = Space::host(0x31);
 
 /// The first byte of a row.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// Rows in which a grant was a set of capabilities.
+const FORMAT_OF_SETS: u8 = 1;
 
 /// Plugins that a tenant's switches are read for.
 const SWITCHES_MAX: usize = 1_000;
@@ -59,13 +62,30 @@ pub(crate) struct Unavailable {
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Switch {
     on: bool,
+    granted: Arc<Grants>,
+}
+
+#[derive(Deserialize)]
+struct SwitchOfSets {
+    on: bool,
     granted: BTreeSet<String>,
+}
+
+impl From<SwitchOfSets> for Switch {
+    fn from(SwitchOfSets { on, granted }: SwitchOfSets) -> Self {
+        let granted = granted.into_iter().map(|id| (id, BTreeSet::new()));
+        Self {
+            on,
+            granted: Arc::new(Grants(granted.collect())),
+        }
+    }
 }
 
 /// A plugin in a tenant that has it on.
 pub(crate) struct Active {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) gate: Arc<PluginGate>,
+    pub(crate) grants: Arc<Grants>,
 }
 
 /// What one tenant has on. Replaced as a whole when something changes.
@@ -190,19 +210,19 @@ impl Registry {
     ) -> Result<(), RuntimeError> {
         let installed = self.installed.load().get(plugin).cloned();
         let granted = match &installed {
-            Some(installed) => {
-                let asked = installed.manifest.capabilities.iter();
-                asked.map(|asked| asked.name.clone()).collect()
-            }
+            Some(installed) => Grants::all(&installed.asks),
             // One that cannot be used, or is gone, can still be switched off.
-            None if !on && self.tenant(tenant)?.is_switched_on(plugin) => BTreeSet::new(),
+            None if !on && self.tenant(tenant)?.is_switched_on(plugin) => Grants::default(),
             None => {
                 return Err(RuntimeError::Unknown {
                     plugin: plugin.clone(),
                 });
             }
         };
-        let switch = Switch { on, granted };
+        let switch = Switch {
+            on,
+            granted: Arc::new(granted),
+        };
         let _switching = self.switching.lock().await;
         let before = self.tenant(tenant)?;
         if !on {
@@ -322,8 +342,7 @@ impl Registry {
             let Some(switch) = switches.get(id) else {
                 continue;
             };
-            let mut asked = plugin.manifest.capabilities.iter();
-            if !switch.on || !asked.all(|asked| switch.granted.contains(&asked.name)) {
+            if !switch.on || !switch.granted.suffice_for(&plugin.asks) {
                 continue;
             }
             let gate = gates
@@ -336,6 +355,7 @@ impl Registry {
                 Active {
                     plugin: Arc::clone(plugin),
                     gate,
+                    grants: Arc::clone(&switch.granted),
                 },
             );
         }
@@ -383,6 +403,10 @@ fn read(key: &[u8], row: &[u8]) -> Result<(PluginId, Switch), StorageError> {
         .ok_or_else(damaged)?;
     match row.split_first() {
         Some((&FORMAT, json)) => Ok((plugin, serde_json::from_slice(json).map_err(|_| damaged())?)),
+        Some((&FORMAT_OF_SETS, json)) => {
+            let older: SwitchOfSets = serde_json::from_slice(json).map_err(|_| damaged())?;
+            Ok((plugin, older.into()))
+        }
         Some((found, _)) => Err(StorageError::UnknownFormat {
             what: "a plugin's switch",
             found: u64::from(*found),

@@ -120,7 +120,7 @@ impl Runtime {
         .await
         .map_err(|error| failed("compiling a component", error.to_string()))??;
         let description = self.description(once).await?;
-        linked.described(&description)
+        linked.described(&description, &self.inner.limits)
     }
 
     /// What was prepared answers from the next call on.
@@ -218,7 +218,7 @@ pub(crate) async fn describe(
         .handle()
         .ok_or_else(|| failed("asking a plugin what it offers", "everything ends"))?;
     let time = Duration::from_millis(DESCRIBE_MS);
-    let asked = workers.spawn(async move { instance::describe(&linked.pre, guest, time).await });
+    let asked = workers.spawn(async move { instance::describe(&linked, guest, time).await });
     match asked.await {
         Ok(Ok(description)) => Ok(description),
         Ok(Err(Failure::Fault(fault))) => Err(RuntimeError::component(format!(

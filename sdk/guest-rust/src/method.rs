@@ -81,27 +81,32 @@ macro_rules! export {
         const _: () = {
             struct Component;
 
-            impl $crate::bindings::exports::vaxel::rpc::rpc::Guest for Component {
+            impl $crate::bindings::methods::exports::vaxel::rpc::rpc::Guest for Component {
                 fn handle(
                     method: ::std::string::String,
                     params: ::std::vec::Vec<u8>,
                 ) -> ::core::result::Result<
                     ::std::vec::Vec<u8>,
-                    $crate::bindings::exports::vaxel::rpc::rpc::Error,
+                    $crate::bindings::vaxel::types::types::Error,
                 > {
                     $crate::log::install_panic_hook();
                     handle(&method, &params).map_err(::core::convert::Into::into)
                 }
             }
 
-            impl $crate::bindings::exports::vaxel::lifecycle::description::Guest for Component {
+            impl $crate::bindings::described::exports::vaxel::lifecycle::description::Guest for Component {
                 fn describe() -> ::std::vec::Vec<u8> {
                     $crate::log::install_panic_hook();
                     describe().to_string().into_bytes()
                 }
             }
 
-            $crate::bindings::export!(Component with_types_in $crate::bindings);
+            $crate::bindings::described::export_described!(
+                Component with_types_in $crate::bindings::described
+            );
+            $crate::bindings::methods::export_methods!(
+                Component with_types_in $crate::bindings::methods
+            );
         };
     };
 }

@@ -61,7 +61,7 @@ struct CapabilityView {
 }
 
 impl From<Capability> for CapabilityView {
-    fn from(Capability { name, reason }: Capability) -> Self {
+    fn from(Capability { name, reason, .. }: Capability) -> Self {
         Self { name, reason }
     }
 }

@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 use super::bindings::vaxel::events::events::Host;
 use super::bindings::vaxel::types::types::Error;
 use crate::guest::{Guest, Reply, guest_error, parsed_user};
+use crate::manifest::Cap;
 
 /// The longest name of an audience: a kind and an id.
 const AUDIENCE_BYTES_MAX: usize = 256;
@@ -12,7 +13,9 @@ const AUDIENCE_BYTES_MAX: usize = 256;
 impl Host for Guest {
     fn join(&mut self, audience: String, user: String) -> Reply<()> {
         match (checked_audience(&audience), parsed_user(&user)) {
-            (Ok(()), Ok(user)) => self.with_storage(1, |tx, space| tx.join(space, &audience, user)),
+            (Ok(()), Ok(user)) => {
+                self.with_storage(Cap::Events, 1, |tx, space| tx.join(space, &audience, user))
+            }
             (Err(error), _) | (_, Err(error)) => Ok(Err(error)),
         }
     }
@@ -20,7 +23,7 @@ impl Host for Guest {
     fn leave(&mut self, audience: String, user: String) -> Reply<()> {
         match (checked_audience(&audience), parsed_user(&user)) {
             (Ok(()), Ok(user)) => {
-                self.with_storage(1, |tx, space| tx.leave(space, &audience, user))
+                self.with_storage(Cap::Events, 1, |tx, space| tx.leave(space, &audience, user))
             }
             (Err(error), _) | (_, Err(error)) => Ok(Err(error)),
         }
@@ -35,7 +38,7 @@ impl Host for Guest {
     ) -> Reply<()> {
         let checked = self.check_event(&audience, &topic, &payload);
         match checked.and_then(|()| self.erasure(subject.as_deref())) {
-            Ok(erasure) => self.with_storage(1, |tx, space| {
+            Ok(erasure) => self.with_storage(Cap::Events, 1, |tx, space| {
                 tx.publish(space, &audience, &topic, payload, erasure)
             }),
             Err(error) => Ok(Err(error)),
@@ -49,7 +52,7 @@ impl Host for Guest {
         payload: Vec<u8>,
     ) -> Reply<()> {
         match self.check_event(&audience, &topic, &payload) {
-            Ok(()) => self.with_storage(1, |tx, space| {
+            Ok(()) => self.with_storage(Cap::Events, 1, |tx, space| {
                 tx.publish_ephemeral(space, &audience, &topic, payload)
             }),
             Err(error) => Ok(Err(error)),

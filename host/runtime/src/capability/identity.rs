@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bindings::vaxel::identity::identity::{Caller, Host, Profile};
 use crate::directory::Person;
 use crate::guest::{Context, Guest, Reply, Stop, guest_error, parsed_user};
+use crate::manifest::Cap;
 
 /// Most people that one host call answers.
 const PEOPLE_MAX: usize = 200;
@@ -21,20 +22,17 @@ impl Host for Guest {
             });
         };
         Ok(Caller {
-            user: context.call.caller.user.map(|user| user.to_string()),
-            admin: context.call.caller.admin,
-            assurance: context.call.caller.assurance.clone(),
-            locale: context.call.cx.locale.as_str().to_owned(),
-            request_id: context.call.cx.request.to_string(),
+            user: context.caller.user.map(|user| user.to_string()),
+            admin: context.caller.admin,
+            assurance: context.caller.assurance.clone(),
+            locale: context.cx.locale.as_str().to_owned(),
+            request_id: context.cx.request.to_string(),
         })
     }
 
     fn has_permission(&mut self, permission: String) -> wasmtime::Result<bool> {
         let context = self.context.as_ref();
-        Ok(
-            context
-                .is_some_and(|context| context.plugin.permits(&context.call.caller, &permission)),
-        )
+        Ok(context.is_some_and(|context| context.plugin.permits(&context.caller, &permission)))
     }
 
     fn profiles(&mut self, users: Vec<String>) -> Reply<Vec<Option<Profile>>> {
@@ -77,6 +75,7 @@ impl Guest {
         ops: usize,
         look: impl FnOnce(&Context) -> Result<T, vaxel_core::Problem>,
     ) -> Reply<T> {
+        self.usage.count(Cap::Identity);
         self.ops = self.ops.saturating_add(ops);
         if self.ops > self.limits.storage_ops {
             return Ok(Err(guest_error("limit", "too many operations in one call")));

@@ -22,10 +22,10 @@ impl Host for Guest {
         let plugin = &self.plugin;
         let context = self.context.as_ref();
         let tenant = context
-            .map(|context| context.call.cx.tenant.to_string())
+            .map(|context| context.cx.tenant.to_string())
             .unwrap_or_default();
         let request = context
-            .map(|context| context.call.cx.request.to_string())
+            .map(|context| context.cx.request.to_string())
             .unwrap_or_default();
         macro_rules! write {
             ($level:ident) => {
@@ -44,6 +44,10 @@ impl Host for Guest {
             Level::Warn => write!(warn),
             Level::Error => write!(error),
         }
+        Ok(())
+    }
+
+    fn metric(&mut self, _name: String, _value: f64) -> wasmtime::Result<()> {
         Ok(())
     }
 }

@@ -1,11 +1,17 @@
 //! The capabilities: one file each, and none takes a tenant.
 
 pub(crate) mod bindings;
+mod blobs;
 mod clock;
+mod config;
 mod crypto;
 mod events;
+mod http;
 mod identity;
+mod interop;
 mod log;
+mod schedule;
+mod step_up;
 mod storage;
 
 use sha2::{Digest as _, Sha256};
@@ -31,6 +37,12 @@ pub(crate) fn link(linker: &mut Linker<Guest>, manifest: &Manifest) -> Result<()
             "clock" => vaxel::clock::clock::add_to_linker::<_, Own>(linker, |guest| guest),
             "crypto" => vaxel::crypto::crypto::add_to_linker::<_, Own>(linker, |guest| guest),
             "log" => vaxel::log::log::add_to_linker::<_, Own>(linker, |guest| guest),
+            "blobs" => vaxel::blobs::blobs::add_to_linker::<_, Own>(linker, |guest| guest),
+            "interop" => vaxel::interop::interop::add_to_linker::<_, Own>(linker, |guest| guest),
+            "step-up" => vaxel::step_up::step_up::add_to_linker::<_, Own>(linker, |guest| guest),
+            "http" => vaxel::http::http::add_to_linker::<_, Own>(linker, |guest| guest),
+            "schedule" => vaxel::schedule::schedule::add_to_linker::<_, Own>(linker, |guest| guest),
+            "config" => vaxel::config::config::add_to_linker::<_, Own>(linker, |guest| guest),
             // The manifest was checked against the list of capabilities.
             _ => Ok(()),
         };

@@ -1,21 +1,26 @@
 //! plugin.toml: what a plugin is, what it asks for and what it offers. Unknown keys are refused.
 
+mod asks;
+mod offers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use vaxel_core::PluginId;
 
 use crate::RuntimeError;
+pub(crate) use asks::Cap;
+pub use asks::{Ask, AskKind, Capability, Grants};
+pub(crate) use offers::AskedLimits;
+pub use offers::{
+    Connection, ConnectionKind, Failing, Hook, HttpIn, Job, Page, Subscription, When,
+};
 
 /// The one format there is.
 const FORMAT: u32 = 1;
 
 /// Most methods of one plugin: each stands in every tenant's API document.
 const METHODS_MAX: usize = 256;
-
-/// What a manifest may ask for. Each is the WIT package of that name.
-pub(crate) const CAPABILITIES: &[&str] =
-    &["storage", "events", "identity", "clock", "crypto", "log"];
 
 /// WIT packages that this host links, with their version.
 const PACKAGES: &[(&str, (u32, u32, u32))] = &[
@@ -26,7 +31,18 @@ const PACKAGES: &[(&str, (u32, u32, u32))] = &[
     ("clock", (0, 1, 0)),
     ("crypto", (0, 1, 0)),
     ("log", (0, 1, 0)),
+    ("blobs", (0, 1, 0)),
+    ("interop", (0, 1, 0)),
+    ("step-up", (0, 1, 0)),
+    ("http", (0, 1, 0)),
+    ("schedule", (0, 1, 0)),
+    ("config", (0, 1, 0)),
     ("rpc", (0, 1, 0)),
+    ("jobs", (0, 1, 0)),
+    ("events-in", (0, 1, 0)),
+    ("hooks", (0, 1, 0)),
+    ("pages", (0, 1, 0)),
+    ("http-in", (0, 1, 0)),
     ("lifecycle", (0, 1, 0)),
 ];
 
@@ -54,17 +70,35 @@ pub struct Manifest {
     /// What its methods may require of callers.
     #[serde(default)]
     pub permissions: Vec<Permission>,
+    #[serde(default)]
     pub(crate) methods: Vec<DeclaredMethod>,
-}
-
-/// A capability with the reason that an admin reads before granting it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Capability {
-    /// The WIT package without its prefix.
-    pub name: String,
-    /// Why the plugin wants it.
-    pub reason: String,
+    /// Pages in the app and at `/p/`.
+    #[serde(default)]
+    pub pages: Vec<Page>,
+    /// Work that it repeats or schedules.
+    #[serde(default)]
+    pub jobs: Vec<Job>,
+    /// Events of other plugins that it wants.
+    #[serde(default)]
+    pub subscriptions: Vec<Subscription>,
+    /// Methods of other plugins that it has a say in.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
+    /// Credentials that the host holds for it.
+    #[serde(default)]
+    pub connections: Vec<Connection>,
+    /// JSON Schema of what an administrator may set: an object with properties.
+    #[serde(default)]
+    pub settings: Option<serde_json::Value>,
+    /// Whether it answers raw HTTP at `/hooks/`, and why: anybody can reach it there.
+    #[serde(default)]
+    pub http_in: Option<offers::HttpIn>,
+    /// What one call of it may take, below what the server allows.
+    #[serde(default)]
+    pub limits: offers::AskedLimits,
+    /// The form of its rows. A version that raises it exports `migration`.
+    #[serde(default = "offers::first_data_version")]
+    pub data_version: u32,
 }
 
 /// A permission of the plugin's own.
@@ -99,7 +133,8 @@ impl Manifest {
             return Err(refuse("name and version must say something"));
         }
         manifest.check_packages()?;
-        manifest.check_capabilities()?;
+        manifest.check_asks()?;
+        manifest.check_offers()?;
         manifest.check_permissions()?;
         manifest.check_methods()?;
         let prefix = format!("{}.", manifest.id);
@@ -129,22 +164,6 @@ impl Manifest {
         Ok(())
     }
 
-    fn check_capabilities(&self) -> Result<(), RuntimeError> {
-        let mut seen = BTreeSet::new();
-        for Capability { name, reason } in &self.capabilities {
-            if !CAPABILITIES.contains(&name.as_str()) {
-                return Err(refuse(format!("there is no capability {name}")));
-            }
-            if reason.trim().is_empty() {
-                return Err(refuse(format!("the capability {name} needs a reason")));
-            }
-            if !seen.insert(name) {
-                return Err(refuse(format!("the capability {name} is asked for twice")));
-            }
-        }
-        Ok(())
-    }
-
     fn check_permissions(&self) -> Result<(), RuntimeError> {
         let prefix = format!("{}.", self.id);
         let mut seen = BTreeSet::new();
@@ -163,8 +182,10 @@ impl Manifest {
     }
 
     fn check_methods(&self) -> Result<(), RuntimeError> {
-        if self.methods.is_empty() || self.methods.len() > METHODS_MAX {
-            return Err(refuse(format!("a plugin has 1 to {METHODS_MAX} methods")));
+        if self.methods.len() > METHODS_MAX {
+            return Err(refuse(format!(
+                "a plugin has at most {METHODS_MAX} methods"
+            )));
         }
         let mut seen = BTreeSet::new();
         for DeclaredMethod {
@@ -174,11 +195,7 @@ impl Manifest {
             if !is_dotted_name(name) {
                 return Err(refuse(format!("{name} is no name for a method")));
             }
-            if !self
-                .permissions
-                .iter()
-                .any(|declared| declared.name == *permission)
-            {
+            if !self.declares(permission) {
                 return Err(refuse(format!(
                     "{name} requires {permission}, which is not declared"
                 )));
@@ -188,6 +205,11 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// Whether a permission is one of its own.
+    fn declares(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|p| p.name == permission)
     }
 
     pub(crate) fn asks_for(&self, capability: &str) -> bool {
