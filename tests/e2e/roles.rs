@@ -49,6 +49,8 @@ const TABLE: &[(&str, Who)] = &[
     ("roles/unassign", Admin),
     ("roles/update", Admin),
     ("session/demo", Anyone),
+    ("stepup/make_pin", Admin),
+    ("stepup/pin", Member),
     ("session/login", Anyone),
     ("session/logout", Anyone),
     ("session/refresh", Anyone),
