@@ -12,6 +12,7 @@ use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
+use crate::blobs;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
@@ -277,6 +278,8 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            new_blobs,
+            gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
@@ -304,8 +307,12 @@ impl Going {
                 Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
             }
         }
+        if !new_blobs.is_empty() {
+            blobs::write_new(&inner.storage, tenant, new_blobs).await?;
+        }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }

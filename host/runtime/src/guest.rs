@@ -8,6 +8,7 @@ use vaxel_crypto::{ErasureKey, Keyring};
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
@@ -53,6 +54,10 @@ pub(crate) struct Guest {
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
+    /// Blobs to be written before the commit.
+    pub(crate) new_blobs: Vec<NewBlob>,
+    /// Blobs whose files go once the commit is there.
+    pub(crate) gone_blobs: Vec<u128>,
     pub(crate) was_refused_memory: bool,
     /// Why the host ended the call from within a host function.
     pub(crate) stop: Option<Stop>,
@@ -79,6 +84,8 @@ impl Guest {
             usage: Usage::default(),
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
+            new_blobs: Vec::new(),
+            gone_blobs: Vec::new(),
             was_refused_memory: false,
             stop: None,
         }

@@ -1,6 +1,7 @@
 //! The plugin runtime: components run in a fresh instance per call, inside one transaction, within named limits.
 
 mod admission;
+mod blobs;
 mod call;
 mod capability;
 mod compiled;
@@ -29,6 +30,7 @@ mod work;
 mod workers;
 
 pub use admission::Health;
+pub use blobs::{Download, Upload};
 pub use call::{Caller, PluginCall};
 pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
