@@ -10,6 +10,7 @@
 
 mod binary;
 mod host;
+pub mod packages;
 mod person;
 mod process;
 pub mod scan;

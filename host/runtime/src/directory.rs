@@ -40,6 +40,9 @@ impl std::fmt::Debug for Person {
 
 /// Where the runtime looks people up.
 pub trait Directory: Send + Sync + 'static {
+    /// All tenants there are.
+    fn tenants(&self) -> Vec<TenantId>;
+
     /// The person with this id in this tenant.
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem>;
 
@@ -65,6 +68,11 @@ pub trait Directory: Send + Sync + 'static {
 }
 
 impl Directory for Identity {
+    fn tenants(&self) -> Vec<TenantId> {
+        let tenants = Self::tenants(self);
+        tenants.iter().map(|tenant| tenant.id).collect()
+    }
+
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem> {
         let found = self.user(tenant, user).map_err(|error| error.problem())?;
         Ok(found.map(person))

@@ -14,6 +14,7 @@ mod examine;
 mod guest;
 mod idempotency;
 mod instance;
+mod life;
 mod manifest;
 mod outcome;
 mod pace;
@@ -36,13 +37,14 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
+pub use life::RolloutState;
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
 };
 pub use package::{Method, PackageFiles};
-pub use packages::{Installed, PackageState, Packages, PackagesConfig};
-pub use registry::PluginState;
+pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
+pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use vxp::{
     File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
