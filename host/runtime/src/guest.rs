@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring};
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
+use crate::admission::TenantGate;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
+use crate::outside::{Held, Tape};
+use crate::pace::Pace;
 use crate::package::Plugin;
+use crate::runtime::Inner;
 use crate::usage::Usage;
 use crate::{Caller, Limits};
 
@@ -33,6 +38,11 @@ pub(crate) struct Context {
     pub(crate) is_rehearsal: bool,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) inner: Arc<Inner>,
+    /// The tenant's gate, which counts what leaves.
+    pub(crate) gate: Arc<TenantGate>,
+    /// What was heard from outside, the same in all attempts of a call.
+    pub(crate) tape: Tape,
 }
 
 impl Context {
@@ -54,6 +64,14 @@ pub(crate) struct Guest {
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
     pub(crate) was_refused_memory: bool,
+    /// Questions to the outside up to now.
+    pub(crate) asked: usize,
+    /// When the call must have ended.
+    pub(crate) deadline: Option<Instant>,
+    /// Its processor time, which rests while it waits for the outside.
+    pub(crate) pace: Option<Arc<Pace>>,
+    /// Its place among the calls of the tenant.
+    pub(crate) held: Option<Held>,
     /// Why the host ended the call from within a host function.
     pub(crate) stop: Option<Stop>,
 }
@@ -80,6 +98,10 @@ impl Guest {
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
             was_refused_memory: false,
+            asked: 0,
+            deadline: None,
+            pace: None,
+            held: None,
             stop: None,
         }
     }

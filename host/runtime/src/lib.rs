@@ -15,6 +15,7 @@ mod idempotency;
 mod instance;
 mod manifest;
 mod outcome;
+mod outside;
 mod pace;
 mod package;
 mod packages;

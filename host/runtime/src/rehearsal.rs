@@ -11,6 +11,7 @@ use crate::guest::{Context, Guest};
 use crate::instance::{self, Run};
 use crate::manifest::Grants;
 use crate::outcome::Failure;
+use crate::outside::Tape;
 use crate::package::Plugin;
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
@@ -51,6 +52,9 @@ impl Inner {
                 is_rehearsal: true,
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             slow: Arc::clone(&tenant.gate.slow),
