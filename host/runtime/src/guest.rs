@@ -18,6 +18,7 @@ use crate::outside::{Held, Tape};
 use crate::pace::Pace;
 use crate::package::Plugin;
 use crate::runtime::Inner;
+use crate::settings::Settings;
 use crate::usage::Usage;
 use crate::{Caller, Limits};
 
@@ -64,6 +65,8 @@ pub(crate) struct Guest {
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
     pub(crate) was_refused_memory: bool,
+    /// The plugin's settings, once it asked for them.
+    pub(crate) settings: Option<Arc<Settings>>,
     /// Questions to the outside up to now.
     pub(crate) asked: usize,
     /// When the call must have ended.
@@ -98,6 +101,7 @@ impl Guest {
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
             was_refused_memory: false,
+            settings: None,
             asked: 0,
             deadline: None,
             pace: None,

@@ -22,6 +22,7 @@ mod packages;
 mod registry;
 mod rehearsal;
 mod runtime;
+mod settings;
 mod trusted;
 mod usage;
 mod vxp;
@@ -43,6 +44,7 @@ pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig};
 pub use registry::PluginState;
 pub use runtime::Runtime;
+pub use settings::Settings;
 pub use vxp::{
     File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
 };
