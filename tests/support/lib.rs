@@ -10,6 +10,8 @@
 
 mod binary;
 mod host;
+pub mod oauth;
+pub mod outside;
 mod person;
 mod process;
 pub mod scan;

@@ -16,7 +16,8 @@ pub use acceptor::{AcceptLimits, TlsAcceptor, TlsStream, alpn};
 pub use acme::AcmeConfig;
 pub use certificate::Expiry;
 pub use egress::{
-    Credential, Egress, EgressConfig, EgressError, Incoming, Outgoing, Resolve, Resolving, SystemNames, reaches,
+    Credential, Egress, EgressConfig, EgressError, Incoming, Outgoing, Resolve, Resolving,
+    SystemNames, reaches,
 };
 pub use error::TlsError;
 pub use material::{RENEW_BEFORE_DAYS, TlsMaterial};

@@ -70,14 +70,18 @@ pub(super) async fn ask(
     // Ends with this function, also when whoever waits goes away.
     let mut driving = JoinSet::new();
     driving.spawn(connection);
-    let answer = sender
-        .send_request(request(&hop)?)
-        .await
-        .map_err(no_http)?;
+    let answer = sender.send_request(request(&hop)?).await.map_err(no_http)?;
     let (parts, body) = answer.into_parts();
     let is_as_it_is = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !parts.headers.get_all(CONTENT_ENCODING).iter().all(is_as_it_is) {
-        return Err(unreachable("an answer in an encoding that nobody asked for"));
+    if !parts
+        .headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(is_as_it_is)
+    {
+        return Err(unreachable(
+            "an answer in an encoding that nobody asked for",
+        ));
     }
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| {

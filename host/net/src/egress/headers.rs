@@ -22,7 +22,10 @@ const AS_IT_IS: HeaderValue = HeaderValue::from_static("identity");
 
 /// What a request carries: what the asker wants, without what is not theirs to say.
 pub(super) fn sent(wanted: &[(String, String)]) -> Result<HeaderMap, EgressError> {
-    let bytes: usize = wanted.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes: usize = wanted
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
     if wanted.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
         return Err(EgressError::TooLarge {
             what: "the headers",

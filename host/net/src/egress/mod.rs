@@ -272,9 +272,9 @@ impl std::fmt::Debug for Egress {
 /// Whether a host is one of these; `*` stands for one whole label in front.
 pub fn reaches(hosts: &BTreeSet<String>, host: &str) -> bool {
     hosts.contains(host)
-        || host.split_once('.').is_some_and(|(label, rest)| {
-            !label.is_empty() && hosts.contains(&format!("*.{rest}"))
-        })
+        || host
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && hosts.contains(&format!("*.{rest}")))
 }
 
 /// The host of an address that may be sent to, and its port.
@@ -320,8 +320,7 @@ fn add(
         });
     }
     let unusable = || EgressError::Invalid("the connection's credential is no header");
-    let name =
-        HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| unusable())?;
+    let name = HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| unusable())?;
     let mut value = HeaderValue::from_str(&credential.value).map_err(|_| unusable())?;
     value.set_sensitive(true);
     headers.insert(name, value);

@@ -139,7 +139,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let header = |name: &str| {
         let value = request.headers().get(name);
-        value.map_or("-", |value| value.to_str().unwrap()).to_owned()
+        value
+            .map_or("-", |value| value.to_str().unwrap())
+            .to_owned()
     };
     let line = format!(
         "{} {} {} key={}",
@@ -206,9 +208,17 @@ async fn a_name_that_leads_within_is_refused_and_nobody_is_asked() {
 #[tokio::test]
 async fn an_address_in_an_ipv6_coat_is_refused_as_a_name_and_as_itself() {
     let outside = Outside::new().await;
-    for coated in ["::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"] {
+    for coated in [
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ] {
         outside.names.says(API, &[&[coated]]);
-        assert!(is_inner(outside.get(&outside.url(API, "/")).await), "{coated}");
+        assert!(
+            is_inner(outside.get(&outside.url(API, "/")).await),
+            "{coated}"
+        );
         let url = format!("https://[{coated}]:{}/", outside.port);
         assert!(is_inner(outside.get(&url).await), "{url}");
     }
@@ -297,7 +307,10 @@ async fn what_is_too_large_too_slow_or_packed_is_not_taken() {
     assert!(matches!(packed, Err(EgressError::Unreachable { .. })));
     let slow = outside.url(API, "/slow");
     let in_short = |request: &mut Outgoing| request.timeout = Duration::from_millis(300);
-    assert_eq!(outside.send(&slow, in_short).await.err(), Some(EgressError::Timeout));
+    assert_eq!(
+        outside.send(&slow, in_short).await.err(),
+        Some(EgressError::Timeout)
+    );
     let much = |request: &mut Outgoing| request.body = vec![0; BODY_BYTES_MAX + 1].into();
     let refused = outside.send(&outside.url(API, "/"), much).await;
     assert!(matches!(refused, Err(EgressError::TooLarge { .. })));
@@ -328,7 +341,13 @@ fn a_star_stands_for_one_label() {
     for good in ["a.example", "x.b.example"] {
         assert!(reaches(&hosts, good), "{good}");
     }
-    for bad in ["b.example", "x.a.example", "x.y.b.example", ".b.example", "ab.example"] {
+    for bad in [
+        "b.example",
+        "x.a.example",
+        "x.y.b.example",
+        ".b.example",
+        "ab.example",
+    ] {
         assert!(!reaches(&hosts, bad), "{bad}");
     }
 }

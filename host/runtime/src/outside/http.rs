@@ -96,10 +96,12 @@ impl Guest {
             return Ok(Prepared::Heard(answer));
         }
         let leaving = context.gate.takes_request();
-        Ok(match leaving.and_then(|()| self.outgoing(&context, request)) {
-            Ok(outgoing) => Prepared::Leaving(ticket, outgoing),
-            Err(refused) => Prepared::Heard(ticket.keep(&context.tape, Err(refused))),
-        })
+        Ok(
+            match leaving.and_then(|()| self.outgoing(&context, request)) {
+                Ok(outgoing) => Prepared::Leaving(ticket, outgoing),
+                Err(refused) => Prepared::Heard(ticket.keep(&context.tape, Err(refused))),
+            },
+        )
     }
 
     /// What an earlier attempt of this call heard here. Counts the question.

@@ -36,7 +36,10 @@ impl Guest {
             .try_acquire_owned()
             .map_err(|_| Error {
                 retry_after_ms: Some(1_000),
-                ..guest_error("limit", "too many calls of the organization wait for others")
+                ..guest_error(
+                    "limit",
+                    "too many calls of the organization wait for others",
+                )
             })?;
         if let Some(pace) = &self.pace {
             pace.rests();
@@ -86,7 +89,10 @@ impl Guest {
         &mut self,
         waiting: impl Future<Output = T> + Send + 'static,
     ) -> Reply<T> {
-        let io = self.context.as_ref().and_then(|c| c.inner.outside.io.clone());
+        let io = self
+            .context
+            .as_ref()
+            .and_then(|c| c.inner.outside.io.clone());
         let Some(io) = io else {
             return Ok(Err(guest_error("unavailable", "there is no way out here")));
         };
