@@ -43,6 +43,7 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/rollback", Admin),
     ("plugins/uninstall", Admin),
     ("plugins/upgrade", Admin),
+    ("plugins/set_settings", Admin),
     ("presence/list", Member),
     ("presence/set", Member),
     ("roles/assign", Admin),

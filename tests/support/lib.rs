@@ -11,6 +11,8 @@
 mod binary;
 mod host;
 pub mod packages;
+pub mod oauth;
+pub mod outside;
 mod person;
 mod process;
 pub mod scan;

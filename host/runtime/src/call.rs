@@ -19,6 +19,7 @@ use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
+use crate::outside::{Held, Tape};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -181,6 +182,9 @@ impl Inner {
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             retry,
@@ -251,7 +255,14 @@ impl Going {
             time_left,
         };
         let plugin = &self.context.plugin;
-        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        // It goes with the instance, before the commit is waited for.
+        guest.held = Some(Held {
+            place,
+            tenant: Arc::clone(&self.tenant.gate),
+            plugin: Arc::clone(&self.gate),
+            caller: self.context.caller.user,
+        });
         let workers = inner
             .workers
             .handle()
@@ -260,8 +271,6 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            // Before the commit is waited for, and after the instance is gone.
-            drop(place);
             ran
         });
         let ran = match running.await {

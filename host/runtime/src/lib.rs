@@ -17,12 +17,14 @@ mod instance;
 mod life;
 mod manifest;
 mod outcome;
+mod outside;
 mod pace;
 mod package;
 mod packages;
 mod registry;
 mod rehearsal;
 mod runtime;
+mod settings;
 mod trusted;
 mod usage;
 mod vxp;
@@ -46,6 +48,7 @@ pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
+pub use settings::Settings;
 pub use vxp::{
     File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
 };

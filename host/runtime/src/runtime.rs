@@ -19,6 +19,7 @@ use crate::guest::Guest;
 use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
+use crate::outside::Outside;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    pub(crate) outside: Outside,
     engines: Engines,
     cache_dir: PathBuf,
     compiler: Compiler,
@@ -64,6 +66,7 @@ impl Runtime {
             cache_dir,
             compiler,
             pool_slots,
+            egress,
             limits,
         } = config;
         let limits = Arc::new(limits);
@@ -74,6 +77,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
+                outside: Outside::new(egress),
                 slots: Arc::new(Semaphore::new(slots)),
                 storage,
                 directory: Arc::new(directory),
