@@ -10,9 +10,9 @@
 
 mod binary;
 mod host;
-pub mod packages;
 pub mod oauth;
 pub mod outside;
+pub mod packages;
 mod person;
 mod process;
 pub mod scan;

@@ -11,8 +11,8 @@ use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
-use crate::blobs::NewBlob;
 use crate::admission::TenantGate;
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
