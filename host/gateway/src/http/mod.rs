@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod body;
 pub(crate) mod calls;
+pub(crate) mod connected;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod edge;

@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, header};
 use vaxel_core::{Problem, Reason, RequestId};
 
 use super::edge::{Edge, reads};
-use super::{Body, Response, assets, calls, problem, wellknown};
+use super::{Body, Response, assets, calls, connected, problem, wellknown};
 use crate::{Gateway, socket};
 
 /// The routes of every listener for people.
@@ -18,6 +18,7 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
         .route("/api/v1/public/info", get(wellknown::info))
         .route("/api/v1/{namespace}/{method}", post(calls::call))
         .route("/api/v1/plugins/{plugin}/{method}", post(calls::call))
+        .route("/oauth/connections/callback", get(connected::callback))
         .route("/.well-known/jwks.json", get(wellknown::jwks))
         .route(
             "/.well-known/oauth-authorization-server",
