@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
+use crate::blobs;
+use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
@@ -39,6 +42,8 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
+    /// A proof of step-up that came with the call.
+    pub proof: Option<ShownProof>,
 }
 
 /// A call of a plugin's method.
@@ -174,6 +179,7 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
                 inner: Arc::clone(self),
@@ -286,6 +292,8 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            new_blobs,
+            gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
@@ -313,8 +321,12 @@ impl Going {
                 Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
             }
         }
+        if !new_blobs.is_empty() {
+            blobs::write_new(&inner.storage, tenant, new_blobs).await?;
+        }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }

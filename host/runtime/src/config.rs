@@ -77,6 +77,10 @@ pub struct Limits {
     pub tenant_calls_per_second: u32,
     /// Calls of one tenant in a burst.
     pub tenant_calls_burst: u32,
+    /// The largest blob.
+    pub blob_bytes: u64,
+    /// What all blobs of one tenant may take.
+    pub tenant_blob_bytes: u64,
     /// Calls of one tenant that wait for the outside, in the place of nobody.
     pub tenant_outside: usize,
     /// Requests per second of one tenant to the outside, on average.
@@ -106,6 +110,8 @@ impl Default for Limits {
             tenant_waiting: 1_024,
             tenant_calls_per_second: 20_000,
             tenant_calls_burst: 40_000,
+            blob_bytes: 2 << 30,
+            tenant_blob_bytes: 256 << 30,
             tenant_outside: 32,
             // Three hundred a minute.
             tenant_requests_per_second: 5,

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring};
+use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
 use crate::admission::TenantGate;
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
@@ -37,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// The proof that this call has spent, and for what: a re-run finds it here.
+    pub(crate) spent: Mutex<Option<(String, Proof)>>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) inner: Arc<Inner>,
@@ -64,6 +69,10 @@ pub(crate) struct Guest {
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
+    /// Blobs to be written before the commit.
+    pub(crate) new_blobs: Vec<NewBlob>,
+    /// Blobs whose files go once the commit is there.
+    pub(crate) gone_blobs: Vec<u128>,
     pub(crate) was_refused_memory: bool,
     /// The plugin's settings, once it asked for them.
     pub(crate) settings: Option<Arc<Settings>>,
@@ -100,6 +109,8 @@ impl Guest {
             usage: Usage::default(),
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
+            new_blobs: Vec::new(),
+            gone_blobs: Vec::new(),
             was_refused_memory: false,
             settings: None,
             asked: 0,

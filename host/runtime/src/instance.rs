@@ -9,6 +9,7 @@ use vaxel_core::Problem;
 use vaxel_storage::Transaction;
 use wasmtime::{Engine, Store, Trap};
 
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, Stop};
 use crate::outcome::{Failure, Fault, refusal};
@@ -22,6 +23,8 @@ pub(crate) struct Ran {
     pub(crate) done: Done,
     pub(crate) tx: Transaction,
     pub(crate) new_subjects: std::collections::BTreeSet<vaxel_crypto::ErasureKey>,
+    pub(crate) new_blobs: Vec<NewBlob>,
+    pub(crate) gone_blobs: Vec<u128>,
 }
 
 /// What a run needs.
@@ -81,6 +84,8 @@ fn ended(
     let Guest {
         tx: Some(tx),
         new_subjects,
+        new_blobs,
+        gone_blobs,
         ..
     } = guest
     else {
@@ -90,6 +95,8 @@ fn ended(
         done,
         tx,
         new_subjects,
+        new_blobs,
+        gone_blobs,
     })
 }
 

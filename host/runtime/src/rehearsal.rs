@@ -50,6 +50,7 @@ impl Inner {
                 plugin: Arc::clone(plugin),
                 grants: Arc::clone(grants),
                 is_rehearsal: true,
+                spent: parking_lot::Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
                 inner: Arc::clone(self),

@@ -15,5 +15,6 @@ pub(crate) mod registry;
 pub(crate) mod roles;
 pub(crate) mod schema;
 pub(crate) mod session;
+pub(crate) mod stepup;
 pub(crate) mod tenant;
 pub(crate) mod users;
