@@ -115,7 +115,7 @@ impl Outside {
     /// A server of ours that may reach this one and nothing else within, and comes with the fixture.
     pub fn known_to_host(&self) -> HostOptions {
         let plugins = self.folder.path().join("plugins");
-        self.brings_fixture(&plugins.join("outside"));
+        self.brings_fixture(&plugins.join("outside"), |manifest| manifest);
         let config = format!(
             "{SMALL_LOG}\n\
              [plugins]\ndir = '{}'\n\
@@ -137,13 +137,32 @@ impl Outside {
     }
 
     /// The fixture, whose manifest names this very server.
-    fn brings_fixture(&self, to: &Path) {
+    fn brings_fixture(&self, to: &Path, change: impl Fn(String) -> String) {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stage/fixtures/outside");
         fs::create_dir_all(to).expect("a folder");
         fs::copy(from.join("component.wasm"), to.join("component.wasm")).expect("the fixture");
         let manifest = fs::read_to_string(from.join("plugin.toml")).expect("its manifest");
         let manifest = manifest.replace("https://api.outside.test/", &self.url("/"));
-        fs::write(to.join("plugin.toml"), manifest).expect("a manifest");
+        fs::write(to.join("plugin.toml"), change(manifest)).expect("a manifest");
+    }
+
+    /// Brings the fixture along under more names, `relay1` and on, each of which may call the next and the first.
+    pub fn brings_relays(&self, count: usize) {
+        for n in 1..=count {
+            let id = format!("relay{n}");
+            let to = self.folder.path().join("plugins").join(&id);
+            self.brings_fixture(&to, |manifest| {
+                let mut lines: Vec<String> = manifest.lines().map(str::to_owned).collect();
+                for line in &mut lines {
+                    if line.starts_with("methods = ") {
+                        *line = format!("methods = ['relay{}/call', 'outside/call']", n + 1);
+                    } else if !line.contains("outside.test") {
+                        *line = line.replace("\"outside", &format!("\"{id}"));
+                    }
+                }
+                lines.join("\n")
+            });
+        }
     }
 
     /// An address at this server.

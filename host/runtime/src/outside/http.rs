@@ -204,6 +204,19 @@ fn carried(context: &Context, name: &str) -> Result<Carried, Error> {
 }
 
 impl Ticket {
+    pub(super) fn keep_plugin(
+        self,
+        tape: &Tape,
+        answer: Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
+        let too_much = guest_error("too-large", "the answers of one call are too large");
+        let too_much = Heard::Plugin(Err(too_much));
+        match tape.keep(self.place, self.asked, Heard::Plugin(answer), too_much) {
+            Heard::Plugin(answer) => answer,
+            Heard::Http(_) => Err(guest_error("unavailable", "no answer")),
+        }
+    }
+
     fn keep(self, tape: &Tape, answer: Answer) -> Answer {
         let too_much = guest_error("too-large", "the answers of one call are too large");
         let too_much = Heard::Http(Err(too_much));

@@ -3,13 +3,18 @@
 
 pub(crate) mod connections;
 pub(crate) mod http;
+pub(crate) mod interop;
 mod place;
 pub(crate) mod tape;
+
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 use vaxel_identity::Connections;
 use vaxel_net::Egress;
 
+pub use interop::Schemas;
+pub(crate) use interop::Within;
 pub(crate) use place::Held;
 pub(crate) use tape::Tape;
 
@@ -19,6 +24,8 @@ pub(crate) struct Outside {
     pub(crate) egress: Option<Egress>,
     /// Who holds the credentials of plugins.
     pub(crate) connections: Option<Connections>,
+    /// Who validates what plugins say to each other; the API's door, once it is there.
+    pub(crate) schemas: OnceLock<Arc<dyn Schemas>>,
     /// Where sockets are: plugin workers never touch one.
     pub(crate) io: Option<Handle>,
 }
@@ -28,6 +35,7 @@ impl Outside {
         Self {
             egress,
             connections,
+            schemas: OnceLock::new(),
             io: Handle::try_current().ok(),
         }
     }
