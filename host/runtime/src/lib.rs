@@ -37,7 +37,7 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use life::RolloutState;
+pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,

@@ -138,6 +138,7 @@ impl Packages {
             let mut believed = packages.inner.changing.lock().await;
             packages.inner.look_over(&mut believed, &rows).await;
         }
+        packages.inner.runtime.open_rollouts()?;
         Ok(packages)
     }
 
@@ -216,6 +217,7 @@ impl Packages {
         } else {
             inner.rows.put(plugin, &row.removed()).await?;
         }
+        inner.runtime.forget_rollout(plugin).await?;
         if is_ours {
             registry.change(plugin, |family| *family = Family::default());
         }

@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    /// Held while rollouts are set going, looked at or ended.
+    pub(crate) steering: tokio::sync::Mutex<()>,
     engines: Engines,
     cache_dir: PathBuf,
     compiler: Compiler,
@@ -75,6 +77,7 @@ impl Runtime {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
                 slots: Arc::new(Semaphore::new(slots)),
+                steering: tokio::sync::Mutex::default(),
                 storage,
                 directory: Arc::new(directory),
                 keyring,
@@ -226,7 +229,7 @@ impl Runtime {
     }
 
     async fn turn(&self, cx: &OpCx, plugin: &PluginId, turn: Turn<'_>) -> Result<(), RuntimeError> {
-        self.inner.turn(cx, plugin, turn).await.map(|_| ())
+        self.inner.turn(cx, plugin, &turn).await.map(|_| ())
     }
 
     /// Says what a tenant is for: versions run there that are promoted so far.

@@ -4,6 +4,7 @@ pub(crate) mod author;
 pub(crate) mod inspect;
 pub(crate) mod life;
 mod operate;
+mod rollout;
 mod tenant;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::cli::Place;
 
 pub(crate) use life::{LifeCommand, LifeOperation};
 pub(crate) use operate::{copy_packages, install, installed, remove, watch};
+pub(crate) use rollout::steer;
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
 pub(crate) const COMPILE: &str = "compile-component";

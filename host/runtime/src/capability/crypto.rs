@@ -1,12 +1,7 @@
 //! Randomness from the operating system.
 
-use vaxel_crypto::random_bytes;
-
 use super::bindings::vaxel::crypto::crypto::Host;
-use crate::guest::{Guest, Reply, guest_error};
-
-/// Most random bytes of one host call.
-const RANDOM_BYTES_MAX: usize = 1_024;
+use crate::guest::{Guest, RANDOM_BYTES_MAX, Reply, guest_error};
 
 impl Host for Guest {
     fn random(&mut self, len: u32) -> Reply<Vec<u8>> {
@@ -17,9 +12,7 @@ impl Host for Guest {
                 "at most 1024 random bytes at once",
             )));
         }
-        let mut bytes = random_bytes::<RANDOM_BYTES_MAX>().to_vec();
-        bytes.truncate(len);
-        Ok(Ok(bytes))
+        Ok(Ok(Guest::random(self, len)))
     }
 
     fn seal(&mut self, _purpose: String, _data: Vec<u8>, _ttl_ms: u64) -> Reply<String> {
