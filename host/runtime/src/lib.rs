@@ -47,5 +47,6 @@ pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionSta
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use vxp::{
-    File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
+    APPROVAL_BYTES_MAX, Approval, File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations,
+    Signature, Signer, Trust,
 };

@@ -4,6 +4,7 @@
 mod beliefs;
 mod files;
 mod looking;
+mod promotion;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct VersionState {
     pub installed_at: UnixMs,
     /// How far it was promoted.
     pub stage: Stage,
+    /// Who approved that, by stage.
+    pub approved_by: BTreeMap<Stage, Vec<String>>,
     /// Why it is not in use, if it is not.
     pub unavailable: Option<String>,
 }
