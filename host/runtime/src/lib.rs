@@ -17,12 +17,14 @@ mod instance;
 mod life;
 mod manifest;
 mod outcome;
+mod outside;
 mod pace;
 mod package;
 mod packages;
 mod registry;
 mod rehearsal;
 mod runtime;
+mod settings;
 mod trusted;
 mod usage;
 mod vxp;
@@ -34,7 +36,7 @@ pub use blobs::{Download, Upload};
 pub use call::{Caller, PluginCall};
 pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
-pub use directory::{Directory, Person};
+pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
 pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
@@ -46,6 +48,7 @@ pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
+pub use settings::Settings;
 pub use vxp::{
     APPROVAL_BYTES_MAX, Approval, File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations,
     Signature, Signer, Trust,

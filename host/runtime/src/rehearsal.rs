@@ -13,6 +13,7 @@ use crate::instance::{self, Run};
 use crate::life::Chance;
 use crate::manifest::Grants;
 use crate::outcome::Failure;
+use crate::outside::Tape;
 use crate::package::Plugin;
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
@@ -93,8 +94,12 @@ impl Inner {
                 grants,
                 is_rehearsal: true,
                 chance,
+                spent: parking_lot::Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             slow: Arc::clone(&tenant.gate.slow),

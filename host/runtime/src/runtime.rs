@@ -19,6 +19,7 @@ use crate::guest::Guest;
 use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
+use crate::outside::Outside;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) workers: Workers,
     /// Held while rollouts are set going, looked at or ended.
     pub(crate) steering: tokio::sync::Mutex<()>,
+    pub(crate) outside: Outside,
     engines: Engines,
     cache_dir: PathBuf,
     compiler: Compiler,
@@ -66,6 +68,7 @@ impl Runtime {
             cache_dir,
             compiler,
             pool_slots,
+            egress,
             limits,
         } = config;
         let limits = Arc::new(limits);
@@ -76,6 +79,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
+                outside: Outside::new(egress),
                 slots: Arc::new(Semaphore::new(slots)),
                 steering: tokio::sync::Mutex::default(),
                 storage,
