@@ -69,6 +69,7 @@ impl Runtime {
             compiler,
             pool_slots,
             egress,
+            connections,
             limits,
         } = config;
         let limits = Arc::new(limits);
@@ -79,7 +80,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
-                outside: Outside::new(egress),
+                outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
                 steering: tokio::sync::Mutex::default(),
                 storage,
