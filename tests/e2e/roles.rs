@@ -38,6 +38,8 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/disable", Admin),
     ("plugins/enable", Admin),
     ("plugins/list", Member),
+    ("plugins/pages", Member),
+    ("plugins/show_page", Member),
     ("presence/list", Member),
     ("presence/set", Member),
     ("roles/assign", Admin),

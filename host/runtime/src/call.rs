@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
+use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
@@ -17,6 +17,7 @@ use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
+use crate::pages::PageCheck;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -77,7 +78,7 @@ enum Attempt {
 }
 
 /// What stays the same over the attempts of a call.
-struct Going {
+pub(crate) struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
@@ -85,6 +86,8 @@ struct Going {
     work: Arc<Work>,
     retry: Option<Retry>,
     alongside: Option<Alongside>,
+    /// For pages: whether the tree can be drawn.
+    pub(crate) check: Option<PageCheck>,
     deadline: Instant,
 }
 
@@ -150,7 +153,7 @@ impl Inner {
         self.going(tenant, active, errand, None).drive().await
     }
 
-    fn going(
+    pub(crate) fn going(
         self: &Arc<Self>,
         tenant: &Arc<TenantPlugins>,
         active: &Active,
@@ -180,13 +183,14 @@ impl Inner {
             work: Arc::new(work),
             retry,
             alongside,
+            check: None,
             deadline: Instant::now() + Duration::from_millis(wall_ms),
         }
     }
 }
 
 impl Going {
-    async fn drive(&self) -> Result<Done, Problem> {
+    pub(crate) async fn drive(&self) -> Result<Done, Problem> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -216,12 +220,18 @@ impl Going {
             gate: Arc::clone(&self.gate),
             is_over: false,
         };
-        let waited = admission::place(
-            &self.tenant.gate,
-            self.context.caller.user,
-            &self.gate,
-            &inner.slots,
-        );
+        let is_anonymous = self.context.cx.actor == Actor::Anonymous;
+        let waited = async {
+            let of_all = if is_anonymous {
+                Some(admission::anonymous_place(&self.tenant.gate, &self.gate).await?)
+            } else {
+                None
+            };
+            let caller = self.context.caller.user;
+            let place =
+                admission::place(&self.tenant.gate, caller, &self.gate, &inner.slots).await?;
+            Ok::<_, Problem>((place, of_all))
+        };
         let place = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
@@ -282,6 +292,9 @@ impl Going {
             gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
+        if let (Some(check), Done::Json(tree)) = (&self.check, &done) {
+            check(tree)?;
+        }
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
             retry
                 .keep(&mut tx, reply)

@@ -19,6 +19,7 @@ mod outcome;
 mod pace;
 mod package;
 mod packages;
+mod pages;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -42,6 +43,7 @@ pub use manifest::{
 };
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig};
+pub use pages::{HttpRequest, HttpResponse, PageCall, PageCheck, PageRequest};
 pub use registry::PluginState;
 pub use runtime::Runtime;
 pub use vxp::{

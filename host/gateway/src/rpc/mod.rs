@@ -7,6 +7,7 @@ pub(crate) mod invitations;
 pub(crate) mod invoke;
 pub(crate) mod numbers;
 pub(crate) mod openapi;
+pub(crate) mod pages;
 pub(crate) mod plugin;
 pub(crate) mod plugins;
 pub(crate) mod presence;
