@@ -517,7 +517,12 @@ pub(crate) fn link(url: &str) -> Option<Address<'_>> {
         let end = own.find(['/', '?']).unwrap_or(own.len());
         let (page, rest) = own.split_at_checked(end)?;
         let behind = rest.strip_prefix('/').unwrap_or(rest);
-        let fits = !page.is_empty() && page.bytes().all(is_unreserved) && is_own_path(behind);
+        // As manifests name pages.
+        let is_name = page.starts_with(|c: char| c.is_ascii_lowercase())
+            && page
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let fits = is_name && is_own_path(behind);
         return fits.then_some(Address::Own { page, rest });
     }
     let plain =

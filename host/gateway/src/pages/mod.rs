@@ -7,5 +7,7 @@ pub(crate) mod html;
 pub(crate) mod inputs_html;
 pub(crate) mod public;
 pub(crate) mod shell;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tree;
 pub(crate) mod words;

@@ -125,11 +125,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub(crate) enum $name { #[default] $($variant),+ }
+    };
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        words!($(#[$doc])* $name { $($variant),+ });
 
         impl $name {
             /// As it is written in class names.
@@ -142,7 +145,7 @@ macro_rules! words {
 
 words!(
     /// What a text is.
-    TextStyle { Default = "default", Heading = "heading" }
+    TextStyle { Default, Heading }
 );
 words!(
     /// How large.
@@ -150,7 +153,7 @@ words!(
 );
 words!(
     /// How heavy.
-    Weight { Default = "default", Bolder = "bolder" }
+    Weight { Default, Bolder }
 );
 words!(
     /// What it means; never by colour alone.
@@ -173,11 +176,11 @@ words!(
 );
 words!(
     /// What a text field holds.
-    TextInputStyle { Text = "text", Tel = "tel", Url = "url", Email = "email" }
+    TextInputStyle { Text, Tel, Url, Email }
 );
 words!(
     /// How choices are laid out: one of few words in a menu, or all of them in sight.
-    ChoiceStyle { Compact = "compact", Expanded = "expanded" }
+    ChoiceStyle { Compact, Expanded }
 );
 words!(
     /// What a button stands for.
@@ -185,7 +188,7 @@ words!(
 );
 words!(
     /// Whether a button sends what was filled in.
-    AssociatedInputs { Auto = "auto", None = "none" }
+    AssociatedInputs { Auto, None }
 );
 
 /// Elements that belong together.

@@ -13,7 +13,7 @@ export interface Link {
 
 /** Nothing but `https:` and `page:` is a link. The server has checked it; whoever draws checks again. */
 export function linkOf(url: string, plugin: string): Link | undefined {
-  const own = /^page:([\w.~-]+)((?:\/[\w.~-]+)*\/?(?:\?[\w.~=&%+-]*)?)$/.exec(url);
+  const own = /^page:([a-z][\w-]*)((?:\/[\w.~-]+)*\/?(?:\?[\w.~=&%+-]*)?)$/.exec(url);
   if (own) return own[0].split(/[:/?]/).some((part) => /^\.+$/.test(part)) ? undefined : { href: `/x/${plugin}/${own[1]}${own[2] ?? ''}` };
   if (!url.startsWith('https://') || !URL.canParse(url)) return undefined;
   const { href, hostname, username, password } = new URL(url);
