@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
@@ -13,11 +14,13 @@ use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
 use crate::blobs;
+use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::pages::PageCheck;
+use crate::outside::{Held, Tape};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -40,6 +43,8 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
+    /// A proof of step-up that came with the call.
+    pub proof: Option<ShownProof>,
 }
 
 /// A call of a plugin's method.
@@ -177,8 +182,12 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             retry,
@@ -232,7 +241,7 @@ impl Going {
                 admission::place(&self.tenant.gate, caller, &self.gate, &inner.slots).await?;
             Ok::<_, Problem>((place, of_all))
         };
-        let place = tokio::time::timeout_at(self.deadline, waited)
+        let (place, of_all) = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
@@ -256,7 +265,14 @@ impl Going {
             time_left,
         };
         let plugin = &self.context.plugin;
-        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        // It goes with the instance, before the commit is waited for.
+        guest.held = Some(Held {
+            place,
+            tenant: Arc::clone(&self.tenant.gate),
+            plugin: Arc::clone(&self.gate),
+            caller: self.context.caller.user,
+        });
         let workers = inner
             .workers
             .handle()
@@ -265,8 +281,8 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            // Before the commit is waited for, and after the instance is gone.
-            drop(place);
+            // Also while it waited for the outside: whoever is not signed in holds no more calls than these.
+            drop(of_all);
             ran
         });
         let ran = match running.await {

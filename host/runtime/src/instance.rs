@@ -44,6 +44,7 @@ pub(crate) async fn run(
     let plugin = &run.context.plugin;
     guest.context = Some(Arc::clone(&run.context));
     guest.tx = Some(tx);
+    guest.deadline = Some(tokio::time::Instant::now() + run.time_left);
     let (cpu_ms, _) = run.work.limits_ms(&guest.limits);
     let (mut store, pace) = store(plugin.pre.engine(), guest, run.slow, cpu_ms);
     let answered = tokio::time::timeout(run.time_left, async {
@@ -123,16 +124,17 @@ pub(crate) async fn describe(
 
 fn store(
     engine: &Engine,
-    guest: Guest,
+    mut guest: Guest,
     slow: Arc<Semaphore>,
     cpu_ms: u64,
 ) -> (Store<Guest>, Arc<Pace>) {
     let budget = Duration::from_millis(cpu_ms);
     let hostcall_bytes = guest.limits.hostcall_bytes;
+    let pace = Pace::start(slow, budget);
+    guest.pace = Some(Arc::clone(&pace));
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(hostcall_bytes);
-    let pace = Pace::start(slow, budget);
     {
         let pace = Arc::clone(&pace);
         store.epoch_deadline_callback(move |_| Ok(pace.tick()));
