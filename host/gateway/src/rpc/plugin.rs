@@ -143,7 +143,7 @@ pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Calle
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
         proof: invocation.proof.clone().map(|token| ShownProof {
-            token,
+            token: token.into(),
             binding: Binding::Session(claims.session),
         }),
     })
