@@ -3,7 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod blobs;
-mod body;
+pub(crate) mod body;
 pub(crate) mod calls;
 pub(crate) mod connected;
 pub(crate) mod connections;
