@@ -18,6 +18,8 @@ class SessionState {
   line = $state<SocketState>('idle');
   offline = $state(false);
   ended = $state(false);
+  /** What must still be done while there is a session to do it in. */
+  beforeLeaving: () => Promise<void> = () => Promise.resolve();
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
 
   get user(): string {
@@ -80,6 +82,7 @@ class SessionState {
 
   /** Leaving by choice takes what was begun here along; a session that merely ended keeps it. */
   async leave(): Promise<void> {
+    await this.beforeLeaving();
     for (const key of [...keys(`draft:${this.user}:`), ...keys(`outbox:${this.user}:`)]) write(key, null);
     client.disconnect();
     await client.session.logout().catch(() => undefined);
