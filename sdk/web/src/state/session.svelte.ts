@@ -43,6 +43,9 @@ class SessionState {
     this.phase = 'starting';
     try {
       this.info = await client.info();
+      // A link from the start page brings the language that was read there along.
+      const along = /^#demo=\w+&lang=(sv|en)$/.exec(location.hash)?.[1];
+      if (along === 'sv' || along === 'en') i18n.choose(along);
       i18n.start(this.info.tenant?.locale);
       if (!this.info.tenant) {
         this.phase = 'start';
