@@ -21,6 +21,7 @@ mod outside;
 mod pace;
 mod package;
 mod packages;
+mod perform;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -46,6 +47,7 @@ pub use manifest::{
 };
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
+pub use perform::{Deed, Moment};
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use settings::Settings;
