@@ -15,7 +15,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, author, inspect};
+use crate::plugin::{PackageCommand, author, build, inspect, new, scenario};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -228,6 +228,13 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             key,
             output,
         } => author::approve(&file, stage, &key, output.as_deref())?,
+        PackageCommand::New { name, dir, sdk } => new::new(&name, dir.as_deref(), sdk.as_deref())?,
+        PackageCommand::Build { dir } => build::build(&dir)?,
+        PackageCommand::Test { dir, files } => {
+            let told = scenario::test(&dir, &files, json).await?;
+            output::answer(&told, json);
+            return Ok(exit_code(&told));
+        }
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,
         PackageCommand::Sign { file, key, expires } => author::sign(&file, &key, expires)?,
