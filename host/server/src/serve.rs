@@ -86,6 +86,7 @@ pub(crate) async fn run(
     ));
     tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     if demo.is_some() {
         // What the log says of it stands before the logins, which are to be read last.

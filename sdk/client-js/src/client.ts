@@ -95,6 +95,11 @@ export class Client {
     return () => set.delete(listener as Listener<never>);
   }
 
+  /** Follows a topic of a plugin that this client knows nothing else of. */
+  follow(topic: string, listener: () => void): () => void {
+    return this.on(topic as Topic, listener);
+  }
+
   onState(listener: Listener<SocketState>): () => void {
     this.#states.add(listener);
     return () => this.#states.delete(listener);

@@ -1,5 +1,7 @@
 /** The JSON shapes of the Växel API, and which method takes and answers what. */
 
+import type { PageInfo, PluginPage, ShowPage } from './pages.ts';
+
 export type UserId = string;
 export type GroupId = string;
 export type RoleId = string;
@@ -242,6 +244,8 @@ export interface Methods {
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;
+  'plugins/pages': M<Empty, { items: PageInfo[] }>;
+  'plugins/show_page': M<ShowPage, PluginPage>;
   'plugins/enable': M<{ plugin: string }, unknown>;
   'plugins/disable': M<{ plugin: string }, unknown>;
   'plugins/chat/conversations.create': M<

@@ -3,8 +3,9 @@
 pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod blobs;
-mod body;
+pub(crate) mod body;
 pub(crate) mod calls;
+pub(crate) mod connected;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod edge;

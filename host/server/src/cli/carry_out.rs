@@ -15,7 +15,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, author, inspect};
+use crate::plugin::{PackageCommand, author, build, inspect, new, scenario};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -94,6 +94,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         locale,
                     },
                 ),
+                TenantCommand::Stage { place, slug, stage } => {
+                    let tenant = slug;
+                    (place, Operation::TenantStage { tenant, stage })
+                }
                 TenantCommand::List { place } => (place, Operation::TenantList),
             };
             perform(&place, operation, json).await
@@ -202,6 +206,34 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             let plugin = plugin.parse()?;
             let remove = Operation::PackageRemove { plugin, forget };
             return perform(&place, remove, json).await;
+        }
+        PackageCommand::Promote {
+            place,
+            plugin,
+            version,
+            approvals,
+        } => {
+            let approvals = approvals.iter().map(|file| author::approval(file));
+            let approvals = approvals.collect::<anyhow::Result<_>>()?;
+            let promote = Operation::PackagePromote {
+                plugin,
+                version,
+                approvals,
+            };
+            return perform(&place, promote, json).await;
+        }
+        PackageCommand::Approve {
+            file,
+            stage,
+            key,
+            output,
+        } => author::approve(&file, stage, &key, output.as_deref())?,
+        PackageCommand::New { name, dir, sdk } => new::new(&name, dir.as_deref(), sdk.as_deref())?,
+        PackageCommand::Build { dir } => build::build(&dir)?,
+        PackageCommand::Test { dir, files } => {
+            let told = scenario::test(&dir, &files, json).await?;
+            output::answer(&told, json);
+            return Ok(exit_code(&told));
         }
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,

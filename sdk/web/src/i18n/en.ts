@@ -486,6 +486,18 @@ export const en = {
     react: 'React to the marked message',
     edit: 'Edit the marked message',
   },
+  pages: {
+    gone: (name: string) => `${name} is not here any more`,
+    goneHint: 'Your organization has switched it off. What you wrote is kept and stands here again when it is back on.',
+    required: 'required',
+    choose: 'Choose',
+    mistakes: 'Some answers need another look',
+    notSent: 'It could not be sent. What you wrote is still here.',
+    sending: 'Sending …',
+    external: 'opens another site',
+    table: 'Table',
+    drawn: 'The plugin answered with something that cannot be shown.',
+  },
   notFound: {
     title: 'Nobody is on this line',
     body: 'The page does not exist, or it has moved.',

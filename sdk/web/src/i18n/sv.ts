@@ -488,6 +488,18 @@ export const sv = {
     react: 'Reagera på det markerade meddelandet',
     edit: 'Ändra det markerade meddelandet',
   },
+  pages: {
+    gone: (name: string) => `${name} finns inte längre här`,
+    goneHint: 'Din organisation har slagit av det. Det du skrev sparas och står här igen när det slås på.',
+    required: 'måste fyllas i',
+    choose: 'Välj',
+    mistakes: 'Det här behöver rättas',
+    notSent: 'Det gick inte att skicka. Det du skrev finns kvar.',
+    sending: 'Skickar …',
+    external: 'öppnar en annan webbplats',
+    table: 'Tabell',
+    drawn: 'Tillägget svarade med något som inte går att visa.',
+  },
   notFound: {
     title: 'Ingen på linjen',
     body: 'Sidan finns inte, eller så har den flyttat.',
