@@ -47,7 +47,9 @@ fn calling(name: &str, params: Value) -> Value {
 async fn a_plugin_calls_another_as_the_person_who_called_it() {
     let (_outside, _host, anna, bertil) = with_relays(0).await;
     let group = json!({"kind": "group", "name": "Planen", "members": [anna.id]});
-    let made = calls(&bertil, "chat/conversations.create", group).await.unwrap();
+    let made = calls(&bertil, "chat/conversations.create", group)
+        .await
+        .unwrap();
     let conversation = &made["reply"]["conversation"];
     assert_eq!(conversation["created_by"], bertil.id.as_str());
     let message = json!({"conversation": conversation["id"], "text": "hej", "local_id": "x"});
@@ -59,7 +61,9 @@ async fn a_plugin_calls_another_as_the_person_who_called_it() {
 async fn only_what_was_consented_to_is_called_and_only_as_its_schema_says() {
     let (_outside, _host, anna, _) = with_relays(0).await;
     let list = json!({"limit": 10});
-    calls(&anna, "chat/conversations.list", list.clone()).await.unwrap();
+    calls(&anna, "chat/conversations.list", list.clone())
+        .await
+        .unwrap();
     // Not among the methods that were named.
     let refused = calls(&anna, "chat/conversations.discover", list.clone()).await;
     assert_eq!(refused.unwrap_err().status(), 403);

@@ -3,6 +3,7 @@
 mod detail;
 mod life;
 mod list;
+mod offers;
 mod switching;
 
 use std::collections::BTreeSet;
