@@ -286,6 +286,20 @@ async fn everybody_has_their_own_where_the_plugin_says_so() {
     assert_eq!(fetches(&bertil, "own", &url).await.unwrap()["status"], 200);
     assert_eq!(state(&anna, "own").await, "missing");
     assert_eq!(fetches(&anna, "own", &url).await.unwrap_err().status(), 503);
+    // Who is no administrator sees what is theirs to connect.
+    let which = json!({"plugin": "outside"});
+    let seen = bertil
+        .client
+        .call("plugins/connections", which.clone())
+        .await;
+    let seen = seen.unwrap();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["items"][0]["name"], "own");
+    assert_eq!(seen["items"][0]["state"], "connected");
+    let all = anna.client.call("plugins/get", which).await.unwrap();
+    assert_eq!(all["connections"].as_array().unwrap().len(), 5);
+    assert_eq!(all["connections"][4]["state"], "missing");
+    assert_eq!(all["settings"]["values"], json!({"greeting": "hej"}));
     disconnects(&bertil, "own").await.unwrap();
     assert_eq!(state(&bertil, "own").await, "missing");
 }

@@ -36,6 +36,7 @@ const TABLE: &[(&str, Who)] = &[
     ("groups/remove_member", Admin),
     ("groups/rename", Admin),
     ("plugins/connect", Member),
+    ("plugins/connections", Member),
     ("plugins/disable", Admin),
     ("plugins/disconnect", Member),
     ("plugins/enable", Admin),

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, Reason};
-use vaxel_identity::{ConnectionSpec, Connections, Given};
-use vaxel_runtime::Settings;
+use vaxel_identity::{ConnectionSpec, ConnectionState, Connections, Given};
+use vaxel_runtime::{ConnectionKind, Settings};
 
+use super::plugins::Which;
 use super::registry::{Access, Done, Invocation, Registry, Reply};
 use super::schema;
 use crate::http::cookie::CookieChange;
@@ -18,6 +19,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         "Sets all settings of a plugin; one that is left out has its default again.",
         Access::Admin,
         set_settings,
+    )?;
+    registry.add(
+        "plugins/connections",
+        "The connections of a plugin that one may make, and how they are.",
+        Access::User,
+        connections,
     )?;
     registry.add(
         "plugins/connect",
@@ -90,6 +97,108 @@ fn check(form: &Value, values: &Settings) -> Result<(), Problem> {
 
 /// Where a person comes back to when they agreed, on their organization's host.
 const CALLBACK: &str = "/oauth/connections/callback";
+
+/// A plugin's settings.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SettingsView {
+    /// JSON Schema of the form.
+    schema: Value,
+    /// What holds now: what was set, else the defaults.
+    values: Settings,
+}
+
+/// A connection, never its credential.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ConnectionView {
+    name: String,
+    title: String,
+    kind: KindView,
+    /// Each person has one of their own.
+    per_user: bool,
+    /// The only hosts that it is sent to.
+    hosts: Vec<String>,
+    state: StateView,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum KindView {
+    Oauth2,
+    ClientCredentials,
+    ApiKey,
+    Basic,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum StateView {
+    Missing,
+    Connected,
+    /// The other side takes it no longer, or the plugin changed what it is.
+    Expired,
+}
+
+impl From<vaxel_runtime::ConnectionView> for ConnectionView {
+    fn from(connection: vaxel_runtime::ConnectionView) -> Self {
+        Self {
+            name: connection.name,
+            title: connection.title,
+            kind: match connection.kind {
+                ConnectionKind::Oauth2 => KindView::Oauth2,
+                ConnectionKind::ClientCredentials => KindView::ClientCredentials,
+                ConnectionKind::ApiKey => KindView::ApiKey,
+                ConnectionKind::Basic => KindView::Basic,
+            },
+            per_user: connection.per_user,
+            hosts: connection.hosts.into_iter().collect(),
+            state: match connection.state {
+                ConnectionState::Missing => StateView::Missing,
+                ConnectionState::Connected => StateView::Connected,
+                ConnectionState::Expired => StateView::Expired,
+            },
+        }
+    }
+}
+
+/// What an administrator sees of a plugin that is on.
+pub(crate) fn given(
+    gateway: &Gateway,
+    invocation: &Invocation,
+    plugin: &PluginId,
+) -> Result<(Option<SettingsView>, Vec<ConnectionView>), Problem> {
+    let settings = gateway.runtime().settings(invocation.tenant.id, plugin)?;
+    let settings = settings.map(|(schema, values)| SettingsView { schema, values });
+    Ok((settings, seen(gateway, invocation, plugin)?))
+}
+
+fn seen(
+    gateway: &Gateway,
+    invocation: &Invocation,
+    plugin: &PluginId,
+) -> Result<Vec<ConnectionView>, Problem> {
+    let claims = invocation.claims()?;
+    let (tenant, user) = (invocation.tenant.id, Some(claims.user));
+    let all = gateway.runtime().connections(tenant, plugin, user)?;
+    let theirs = all
+        .into_iter()
+        .filter(|connection| connection.per_user || claims.admin);
+    Ok(theirs.map(ConnectionView::from).collect())
+}
+
+/// The connections of a plugin that one may make.
+#[derive(Serialize, JsonSchema)]
+struct ConnectionList {
+    items: Vec<ConnectionView>,
+}
+
+async fn connections(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: Which,
+) -> Result<Reply<ConnectionList>, Problem> {
+    let items = seen(&gateway, &invocation, &params.plugin)?;
+    Ok(ConnectionList { items }.into())
+}
 
 /// What a connection is given; which of it depends on its kind. No Debug: these are secrets.
 #[derive(Deserialize, JsonSchema)]

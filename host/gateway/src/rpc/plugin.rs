@@ -132,7 +132,7 @@ pub(crate) async fn call(
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
         proof: invocation.proof.clone().map(|token| ShownProof {
-            token,
+            token: token.into(),
             binding: Binding::Session(claims.session),
         }),
     };

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use vaxel_core::{PluginId, Problem};
-use vaxel_runtime::{Ask, AskKind, PluginDetail, RolloutState, Update};
+use vaxel_runtime::{Ask, AskKind, Manifest, PluginDetail, RolloutState, Update};
 
-use super::offers::Offers;
 use super::{StateView, Which, refused};
+use crate::rpc::outside::{self, ConnectionView, SettingsView};
 use crate::rpc::registry::{Access, Invocation, Registry, Reply};
 use crate::rpc::schema;
 use crate::{Gateway, GatewayError};
@@ -47,8 +47,14 @@ struct DetailView {
     /// What the operator tries here.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollout: Option<RolloutView>,
-    #[serde(flatten)]
-    offers: Offers,
+    permissions: Vec<PermissionView>,
+    pages: Vec<PageView>,
+    jobs: Vec<JobView>,
+    /// What can be set, while it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SettingsView>,
+    /// Credentials that the host holds for it, while it is on.
+    connections: Vec<ConnectionView>,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     unavailable: Option<String>,
@@ -169,6 +175,33 @@ impl From<RolloutState> for RolloutStateView {
     }
 }
 
+#[derive(Serialize, JsonSchema)]
+struct PermissionView {
+    name: String,
+    summary: String,
+    /// Who should have it.
+    roles: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct PageView {
+    name: String,
+    title: String,
+    /// Whether anybody can open it.
+    public: bool,
+    /// Whether it stands in the navigation of the app.
+    navigation: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct JobView {
+    name: String,
+    summary: String,
+    /// When it repeats, as crontab(5) says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every: Option<String>,
+}
+
 async fn get(
     gateway: Gateway,
     invocation: Invocation,
@@ -178,11 +211,17 @@ async fn get(
         .runtime()
         .detail(invocation.tenant.id, &params.plugin)
         .map_err(refused)?;
-    let offers = Offers::of(&gateway, &invocation, &params.plugin, &detail)?;
-    Ok(view(detail, offers).into())
+    let (settings, connections) = outside::given(&gateway, &invocation, &params.plugin)?;
+    let view = DetailView {
+        settings,
+        connections,
+        ..view(detail)
+    };
+    Ok(view.into())
 }
 
-fn view(detail: PluginDetail, offers: Offers) -> DetailView {
+fn view(detail: PluginDetail) -> DetailView {
+    let (permissions, pages, jobs) = detail.manifest.map(offers).unwrap_or_default();
     let state = detail.state;
     DetailView {
         id: state.id,
@@ -205,7 +244,31 @@ fn view(detail: PluginDetail, offers: Offers) -> DetailView {
             state: state.into(),
             reason,
         }),
-        offers,
+        permissions,
+        pages,
+        jobs,
+        settings: None,
+        connections: Vec::new(),
         unavailable: state.unavailable,
     }
+}
+
+fn offers(manifest: Manifest) -> (Vec<PermissionView>, Vec<PageView>, Vec<JobView>) {
+    let permissions = manifest.permissions.into_iter().map(|one| PermissionView {
+        name: one.name,
+        summary: one.summary,
+        roles: one.roles.into_iter().collect(),
+    });
+    let pages = manifest.pages.into_iter().map(|one| PageView {
+        name: one.name,
+        title: one.title,
+        public: one.public,
+        navigation: one.navigation,
+    });
+    let jobs = manifest.jobs.into_iter().map(|one| JobView {
+        name: one.name,
+        summary: one.summary,
+        every: one.every,
+    });
+    (permissions.collect(), pages.collect(), jobs.collect())
 }
