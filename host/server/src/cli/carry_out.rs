@@ -14,7 +14,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, author, inspect};
+use crate::plugin::{PackageCommand, approve, author, inspect};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -195,7 +195,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             version,
             approvals,
         } => {
-            let approvals = approvals.iter().map(|file| author::approval(file));
+            let approvals = approvals.iter().map(|file| approve::approval(file));
             let approvals = approvals.collect::<anyhow::Result<_>>()?;
             let promote = Operation::PackagePromote {
                 plugin,
@@ -209,7 +209,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             stage,
             key,
             output,
-        } => author::approve(&file, stage, &key, output.as_deref())?,
+        } => approve::approve(&file, stage, &key, output.as_deref())?,
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,
         PackageCommand::Sign { file, key, expires } => author::sign(&file, &key, expires)?,
