@@ -13,6 +13,7 @@ use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
 use crate::guest::{Context, Guest};
+use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
@@ -69,6 +70,15 @@ pub(crate) struct Errand {
     pub(crate) alongside: Option<Alongside>,
 }
 
+/// How an errand is done otherwise than usually.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// How many events, each caused by the one before, led to it.
+    pub(crate) depth: u8,
+    /// How long it may take, if that is less than usual.
+    pub(crate) time: Option<Duration>,
+}
+
 /// What one attempt came to.
 enum Attempt {
     Done(Done),
@@ -85,6 +95,8 @@ struct Going {
     retry: Option<Retry>,
     alongside: Option<Alongside>,
     deadline: Instant,
+    /// With less time left than this it is not begun.
+    time_min: Duration,
 }
 
 impl Inner {
@@ -124,16 +136,29 @@ impl Inner {
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
+        let params = match tenant.taking_part.in_method(&call.plugin, &call.method) {
+            Some(hooked) => {
+                let hooked = self
+                    .ask_before(&tenant, hooked, method, &call, retry.as_ref())
+                    .await?;
+                match hooked {
+                    Asked::Params(params) => params,
+                    Asked::Answered(reply) => return Ok(reply),
+                }
+            }
+            None => call.params,
+        };
         let errand = Errand {
             cx: call.cx,
             caller: call.caller,
             work: Work::Method {
                 name: call.method,
-                params: call.params,
+                params,
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry).drive().await? {
+        let going = self.going(&tenant, active, errand, Manner::default(), retry);
+        match going.drive().await.map_err(Failure::problem)? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -146,7 +171,21 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None).drive().await
+        let done = self.errand_as(tenant, active, errand, Manner::default());
+        done.await.map_err(Failure::problem)
+    }
+
+    /// As [`Self::errand`], in another manner, and for whoever makes a difference between ways to fail.
+    pub(crate) async fn errand_as(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        active: &Active,
+        errand: Errand,
+        manner: Manner,
+    ) -> Result<Done, Failure> {
+        self.going(tenant, active, errand, manner, None)
+            .drive()
+            .await
     }
 
     fn going(
@@ -154,6 +193,7 @@ impl Inner {
         tenant: &Arc<TenantPlugins>,
         active: &Active,
         errand: Errand,
+        manner: Manner,
         retry: Option<Retry>,
     ) -> Going {
         let Errand {
@@ -163,6 +203,8 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        let usual = Duration::from_millis(wall_ms);
+        let time = manner.time.unwrap_or(usual).min(usual);
         Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -173,19 +215,21 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                depth: manner.depth,
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
             }),
             work: Arc::new(work),
             retry,
             alongside,
-            deadline: Instant::now() + Duration::from_millis(wall_ms),
+            deadline: Instant::now() + time,
+            time_min: RUN_MIN.min(time / 2),
         }
     }
 }
 
 impl Going {
-    async fn drive(&self) -> Result<Done, Problem> {
+    async fn drive(&self) -> Result<Done, Failure> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -195,13 +239,10 @@ impl Going {
                 Attempt::Conflict => {}
             }
         }
-        Err(Problem::new(
-            Reason::Conflict,
-            "Somebody else changed the same thing. Try again.",
-        ))
+        Err(Failure::Conflict)
     }
 
-    async fn attempt(&self) -> Result<Attempt, Problem> {
+    async fn attempt(&self) -> Result<Attempt, Failure> {
         let inner = &self.inner;
         self.tenant.gate.take_token()?;
         self.gate
@@ -225,17 +266,17 @@ impl Going {
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
-        if time_left < RUN_MIN {
-            return Err(busy());
+        if time_left < self.time_min {
+            return Err(busy().into());
         }
         let mut tx = inner.storage.begin(self.context.tenant());
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
                 Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(Done::Json(reply))),
-                Ok(Err(problem)) => return Err(problem),
+                Ok(Err(problem)) => return Err(problem.into()),
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
-                Err(error) => return Err(storage_problem(&error)),
+                Err(error) => return Err(storage_problem(&error).into()),
             }
         }
         let run = Run {
@@ -264,10 +305,9 @@ impl Going {
             Err(_) => Err(Failure::Host(Reason::Internal.into())),
         };
         match ran {
-            Ok(ran) => self.commit(ran).await,
+            Ok(ran) => Ok(self.commit(ran).await?),
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
-            Err(Failure::Refused(problem) | Failure::Host(problem)) => Err(problem),
-            Err(Failure::Fault(fault)) => Err(fault.problem()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -277,6 +317,7 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            has_scheduled,
         } = ran;
         let tenant = self.context.tenant();
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
@@ -290,6 +331,15 @@ impl Going {
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
                 Err(error) => return Err(storage_problem(&error)),
             }
+        }
+        let taking = &self.tenant.taking_part;
+        let mut told = match inner.tell(taking, &self.context, &self.work, &done, &mut tx) {
+            Ok(told) => told,
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        };
+        if has_scheduled {
+            told.add(self.context.plugin.manifest.id.clone());
         }
         if !new_subjects.is_empty() {
             // Durable before anything is sealed under them.
@@ -306,6 +356,9 @@ impl Going {
         }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                for plugin in told.into_plugins() {
+                    inner.queue.mark(tenant, plugin);
+                }
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }

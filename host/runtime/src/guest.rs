@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// How many events, each caused by the one before, led to this; 0 for what somebody asked for.
+    pub(crate) depth: u8,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Guest {
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
     pub(crate) was_refused_memory: bool,
+    pub(crate) has_scheduled: bool,
     /// Why the host ended the call from within a host function.
     pub(crate) stop: Option<Stop>,
 }
@@ -80,6 +83,7 @@ impl Guest {
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
             was_refused_memory: false,
+            has_scheduled: false,
             stop: None,
         }
     }

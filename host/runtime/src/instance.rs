@@ -22,6 +22,8 @@ pub(crate) struct Ran {
     pub(crate) done: Done,
     pub(crate) tx: Transaction,
     pub(crate) new_subjects: std::collections::BTreeSet<vaxel_crypto::ErasureKey>,
+    /// Whether it planned work.
+    pub(crate) has_scheduled: bool,
 }
 
 /// What a run needs.
@@ -80,6 +82,7 @@ fn ended(
     let Guest {
         tx: Some(tx),
         new_subjects,
+        has_scheduled,
         ..
     } = guest
     else {
@@ -89,6 +92,7 @@ fn ended(
         done,
         tx,
         new_subjects,
+        has_scheduled,
     })
 }
 

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod examine;
 mod guest;
+mod hooks;
 mod idempotency;
 mod instance;
 mod manifest;
@@ -18,6 +19,7 @@ mod outcome;
 mod pace;
 mod package;
 mod packages;
+mod queue;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -38,8 +40,10 @@ pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
 };
+pub use hooks::ParamsCheck;
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig};
+pub use queue::DeadLetter;
 pub use registry::PluginState;
 pub use runtime::Runtime;
 pub use vxp::{

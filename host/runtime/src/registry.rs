@@ -14,6 +14,7 @@ use vaxel_storage::{Order, Space, Storage, StorageError, Transaction};
 use crate::admission::{Health, PluginGate, TenantGate};
 use crate::manifest::{Capability, Grants, Permission};
 use crate::package::{Method, Plugin};
+use crate::queue::TakingPart;
 use crate::{Limits, RuntimeError};
 
 /// What each tenant switched on, by plugin.
@@ -94,6 +95,8 @@ pub(crate) struct TenantPlugins {
     pub(crate) active: HashMap<PluginId, Active>,
     pub(crate) methods: Arc<[Arc<Method>]>,
     pub(crate) swept_day: Arc<AtomicU64>,
+    /// Which of them take part in what others do.
+    pub(crate) taking_part: TakingPart,
     switches: BTreeMap<PluginId, Switch>,
     gates: HashMap<PluginId, Arc<PluginGate>>,
 }
@@ -364,6 +367,7 @@ impl Registry {
                 || Arc::new(TenantGate::new(&self.limits)),
                 |before| Arc::clone(&before.gate),
             ),
+            taking_part: TakingPart::of(&active),
             active,
             methods: methods.into(),
             swept_day: before.map(|b| Arc::clone(&b.swept_day)).unwrap_or_default(),

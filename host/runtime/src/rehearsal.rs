@@ -49,6 +49,7 @@ impl Inner {
                 plugin: Arc::clone(plugin),
                 grants: Arc::clone(grants),
                 is_rehearsal: true,
+                depth: 0,
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
             }),

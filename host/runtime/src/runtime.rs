@@ -1,7 +1,7 @@
 //! The handle that the rest of the host holds.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +15,11 @@ use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
+use crate::hooks::ParamsCheck;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
+use crate::queue::Queue;
 use crate::registry::{PluginState, Registry};
 use crate::workers::Workers;
 use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
@@ -42,6 +44,10 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    pub(crate) pool_slots: usize,
+    pub(crate) queue: Queue,
+    /// How parameters are checked that a hook has changed.
+    pub(crate) params_check: OnceLock<Arc<dyn ParamsCheck>>,
     engines: Engines,
     cache_dir: PathBuf,
     compiler: Compiler,
@@ -73,6 +79,9 @@ impl Runtime {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
                 slots: Arc::new(Semaphore::new(slots)),
+                pool_slots: slots,
+                queue: Queue::default(),
+                params_check: OnceLock::new(),
                 storage,
                 directory: Arc::new(directory),
                 keyring,
@@ -130,6 +139,7 @@ impl Runtime {
             methods = plugin.methods.len(), "plugin installed"
         );
         self.inner.registry.install(plugin);
+        self.inner.mark_all();
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -11,6 +11,7 @@ mod error;
 mod follow;
 mod health;
 mod ids;
+mod insight;
 mod keeper;
 mod key;
 mod layout;

@@ -8,7 +8,7 @@ use jsonschema::Validator;
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, Reason};
-use vaxel_runtime::{Caller, Method, PluginCall};
+use vaxel_runtime::{Caller, Method, ParamsCheck, PluginCall};
 
 use super::registry::{Answer, Invocation};
 use super::schema;
@@ -45,6 +45,17 @@ impl PluginSchemas {
         });
         self.0.insert(key, Arc::clone(&compiled));
         compiled
+    }
+}
+
+/// Parameters that a hook changed are held to the same schema as those of callers.
+impl ParamsCheck for PluginSchemas {
+    fn check(&self, method: &Arc<Method>, params: &[u8]) -> Result<(), Problem> {
+        let params: Value =
+            serde_json::from_slice(params).map_err(|_| Problem::from(Reason::Invalid))?;
+        let compiled = self.of(method);
+        let schema = compiled.params.as_ref();
+        schema::check_params(schema.ok_or(Reason::Internal)?, &params)
     }
 }
 
