@@ -16,6 +16,7 @@ use crate::guest::{Context, Guest};
 use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::lifecycle;
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
@@ -77,6 +78,8 @@ pub(crate) struct Manner {
     pub(crate) depth: u8,
     /// How long it may take, if that is less than usual.
     pub(crate) time: Option<Duration>,
+    /// Whether it brings the plugin's rows to a new form, alone.
+    pub(crate) is_migration: bool,
 }
 
 /// What one attempt came to.
@@ -216,6 +219,7 @@ impl Inner {
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
                 depth: manner.depth,
+                is_migration: manner.is_migration,
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
             }),
@@ -269,6 +273,16 @@ impl Going {
         if time_left < self.time_min {
             return Err(busy().into());
         }
+        // Until the commit: a migration waits for all of them.
+        let _going = if self.context.is_migration {
+            None
+        } else {
+            let going = Arc::clone(&self.gate.going).try_read_owned();
+            Some(going.map_err(|_| lifecycle::migrating())?)
+        };
+        if !self.context.is_migration && self.work.needs_its_rows() {
+            inner.check_rows(&self.context, &self.gate)?;
+        }
         let mut tx = inner.storage.begin(self.context.tenant());
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
@@ -286,7 +300,8 @@ impl Going {
             time_left,
         };
         let plugin = &self.context.plugin;
-        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        guest.erased = self.gate.erased();
         let workers = inner
             .workers
             .handle()
@@ -338,6 +353,11 @@ impl Going {
             Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
             Err(error) => return Err(storage_problem(&error)),
         };
+        match inner.note_traces(&self.context, &new_subjects, &mut tx) {
+            Ok(()) => {}
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        }
         if has_scheduled {
             told.add(self.context.plugin.manifest.id.clone());
         }

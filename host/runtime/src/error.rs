@@ -52,6 +52,9 @@ pub enum RuntimeError {
     /// The component could not be compiled.
     #[error("compiling the component: {0}")]
     Compiler(#[from] CompilerError),
+    /// The plugin itself refused to be switched, or its data could not be brought along.
+    #[error("{0}")]
+    Life(Problem),
     /// The engine or its threads could not be started.
     #[error("{doing}: {why}")]
     Engine {
@@ -74,12 +77,16 @@ impl RuntimeError {
             Self::Storage(error) => error.reason(),
             Self::Package(error) => error.reason(),
             Self::Compiler(error) => error.reason(),
+            Self::Life(problem) => problem.reason,
             Self::Keys(_) | Self::Engine { .. } => Reason::Internal,
         }
     }
 
     /// What a caller may read of it.
     pub fn problem(&self) -> Problem {
+        if let Self::Life(problem) = self {
+            return problem.clone();
+        }
         match self.reason() {
             Reason::Internal => Reason::Internal.into(),
             reason => Problem::new(reason, self.to_string()),

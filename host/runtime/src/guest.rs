@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) is_rehearsal: bool,
     /// How many events, each caused by the one before, led to this; 0 for what somebody asked for.
     pub(crate) depth: u8,
+    /// It brings rows to a new form, which may have to be undone: it can do nothing but change rows.
+    pub(crate) is_migration: bool,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Guest {
     pub(crate) context: Option<Arc<Context>>,
     pub(crate) tx: Option<Transaction>,
     pub(crate) limits: Arc<Limits>,
+    /// How often the tenant erased the plugin.
+    pub(crate) erased: u32,
     pub(crate) ops: usize,
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
@@ -78,6 +82,7 @@ impl Guest {
             context: None,
             tx: None,
             limits,
+            erased: 0,
             ops: 0,
             usage: Usage::default(),
             log_bytes: 0,
@@ -99,6 +104,9 @@ impl Guest {
                     "forbidden",
                     &format!("the organization did not grant {}", cap.name()),
                 ))
+            }
+            Some(context) if context.is_migration && !cap.can_be_undone() => {
+                Err(not_in_a_migration())
             }
             _ => Ok(()),
         }
@@ -141,7 +149,7 @@ impl Guest {
         let (Some(subject), Some(context)) = (subject, self.context.as_ref()) else {
             return Ok(ErasureKey::TENANT);
         };
-        let key = crate::capability::subject_key(&self.plugin, subject);
+        let key = crate::capability::subject_key(&self.plugin, self.erased, subject);
         if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.tenant(), key) {
             if self.new_subjects.len() >= NEW_SUBJECTS_MAX {
                 return Err(guest_error("limit", "too many new subjects in one call"));
@@ -165,6 +173,11 @@ pub(crate) fn guest_error(code: &str, message: &str) -> Error {
         message: message.to_owned(),
         retry_after_ms: None,
     }
+}
+
+/// What a guest reads that wants more than to change rows while it migrates.
+pub(crate) fn not_in_a_migration() -> Error {
+    guest_error("unavailable", "a migration can do nothing but change rows")
 }
 
 /// A user's id from a guest.

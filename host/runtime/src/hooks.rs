@@ -103,6 +103,7 @@ impl Inner {
             // What it does is hooked by nobody.
             depth: 1,
             time: Some(time),
+            ..Manner::default()
         };
         let asked = self.errand_as(tenant, active, errand, manner);
         match tokio::time::timeout(time, asked).await {

@@ -14,6 +14,7 @@ mod guest;
 mod hooks;
 mod idempotency;
 mod instance;
+mod lifecycle;
 mod manifest;
 mod outcome;
 mod pace;

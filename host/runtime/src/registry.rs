@@ -204,6 +204,17 @@ impl Registry {
         Ok(self.replace(tenant, switches, None))
     }
 
+    /// A plugin that is not on as it would be, with all that it asks for.
+    pub(crate) fn could_be_on(&self, tenant: &TenantPlugins, plugin: &PluginId) -> Option<Active> {
+        let installed = Arc::clone(self.installed.load().get(plugin)?);
+        let gate = tenant.gates.get(plugin).cloned();
+        Some(Active {
+            gate: gate.unwrap_or_else(|| Arc::new(PluginGate::new(&self.limits))),
+            grants: Arc::new(Grants::all(&installed.asks)),
+            plugin: installed,
+        })
+    }
+
     /// Switches a plugin on, granting what its manifest asks for now, or off.
     pub(crate) async fn switch(
         &self,

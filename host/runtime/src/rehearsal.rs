@@ -50,6 +50,7 @@ impl Inner {
                 grants: Arc::clone(grants),
                 is_rehearsal: true,
                 depth: 0,
+                is_migration: false,
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
             }),

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use vaxel_core::{Alarms, Clock, OpCx, PluginId, Problem, TenantId};
+use vaxel_core::{Alarms, Clock, OpCx, PluginId, Problem, Reason, TenantId};
 use vaxel_crypto::Keyring;
 use vaxel_storage::Storage;
 
+use crate::admission::Breaker;
 use crate::compiled::{self, Cache};
 use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
@@ -17,7 +18,7 @@ use crate::engine::Engines;
 use crate::guest::Guest;
 use crate::hooks::ParamsCheck;
 use crate::manifest::{Manifest, Permission};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, storage_problem};
 use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::queue::Queue;
 use crate::registry::{PluginState, Registry};
@@ -166,12 +167,39 @@ impl Runtime {
 
     /// Switches a plugin on in a tenant, granting the capabilities that its manifest asks for. Ends a suspension.
     pub async fn enable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        self.inner.registry.switch(cx.tenant, plugin, true).await
+        let inner = &self.inner;
+        let tenant = inner.registry.tenant(cx.tenant)?;
+        let coming = inner.registry.could_be_on(&tenant, plugin);
+        if let Some(coming) = coming.filter(|_| !tenant.active.contains_key(plugin)) {
+            // An administrator's decision ends a suspension.
+            *coming.gate.breaker.lock() = Breaker::default();
+            let came = inner.comes_on(cx, &tenant, &coming).await;
+            came.map_err(RuntimeError::Life)?;
+        }
+        inner.registry.switch(cx.tenant, plugin, true).await?;
+        inner.queue.mark(cx.tenant, plugin.clone());
+        Ok(())
     }
 
     /// Switches a plugin off in a tenant: refused from now on, its data stays.
     pub async fn disable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        self.inner.registry.switch(cx.tenant, plugin, false).await
+        let inner = &self.inner;
+        let before = inner.registry.tenant(cx.tenant)?;
+        inner.registry.switch(cx.tenant, plugin, false).await?;
+        if let Some(active) = before.active.get(plugin) {
+            inner.goes_off(cx, &before, active).await;
+        }
+        Ok(())
+    }
+
+    /// What a plugin that is on says of how it goes; `None` where it says nothing.
+    pub async fn health(&self, cx: &OpCx, plugin: &PluginId) -> Result<Option<String>, Problem> {
+        let tenant = self.inner.registry.tenant(cx.tenant);
+        let tenant = tenant.map_err(|error| storage_problem(&error))?;
+        let Some(active) = tenant.active.get(plugin) else {
+            return Err(Problem::new(Reason::NotFound, "The plugin is not on here."));
+        };
+        self.inner.examine(cx, &tenant, active).await
     }
 
     /// All installed plugins as a tenant's admin sees them.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
+use vaxel_runtime::Runtime;
 use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
 
 use crate::config::{Config, ServeFlags};
@@ -83,6 +84,7 @@ pub(crate) async fn run(
     ));
     tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(work(house.runtime.clone(), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     listeners.serve(&gateway, &tls)?;
     if let Some(demo) = &demo {
@@ -97,6 +99,11 @@ pub(crate) async fn run(
     house.storage.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Plugins' jobs, events and hooks afterwards, until the server stops: what is not done then is done after the start.
+async fn work(runtime: Runtime, stop: CancellationToken) {
+    stop.run_until_cancelled(runtime.work()).await;
 }
 
 /// Ports are bound before anything is opened, so that a taken one is said at once.

@@ -41,6 +41,7 @@ pub use commit::Commit;
 pub use disk::{Disk, LogFile, RealDisk};
 pub use error::{ReplayError, StorageError};
 pub use follow::Committed;
+pub use insight::Stored;
 pub use key::Space;
 pub use scan::{Order, Page};
 pub use stamp::{AudienceId, Cursor, Event, STAMP_LEN, Stamp};

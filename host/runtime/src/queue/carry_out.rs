@@ -18,8 +18,11 @@ use crate::outcome::{Failure, storage_problem};
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
 
-/// How long work waits that the host could not begin, or that was overtaken again and again.
+/// How long work waits that the host could not begin.
 const NOT_NOW_MS: u64 = 1_000;
+
+/// How long work waits that was overtaken again and again.
+const OVERTAKEN_MS: u32 = 100;
 
 /// Work that is ready to run.
 struct Ready {
@@ -34,6 +37,7 @@ impl Inner {
         let tried = match piece {
             Piece::First(first) => self.tell_first(whose, first).await,
             Piece::Job(id, job) => self.run_job(whose, id, job).await,
+            Piece::Rows => self.see_to_rows(whose).await,
         };
         tried.unwrap_or_else(|problem| {
             tracing::warn!(tenant.id = %whose.0, plugin.id = %whose.1, "queued work waits: {problem}");
@@ -57,7 +61,7 @@ impl Inner {
             // Erased, swept, or no longer granted: there is nobody to tell it to.
             let owner = plugin.clone();
             return self
-                .note(*tenant, move |tx| rows::pop(tx, &owner, lane, stamp))
+                .note_down(*tenant, move |tx| rows::pop(tx, &owner, lane, stamp))
                 .await;
         };
         let done_with = {
@@ -74,20 +78,31 @@ impl Inner {
                 if failed < ATTEMPTS_MAX {
                     let next = now.plus_ms(pause_ms(failed));
                     return self
-                        .note(*tenant, move |tx| {
+                        .note_down(*tenant, move |tx| {
                             rows::note_tries(tx, &owner, lane, stamp, failed, next)
                         })
                         .await;
                 }
                 let happened = with_its_commit(&happened, stamp);
                 let dead = self.dead(whose, &ready.work, error, Was::Happened(lane, happened));
-                self.note(*tenant, move |tx| {
+                self.note_down(*tenant, move |tx| {
                     rows::pop(tx, &owner, lane, stamp)?;
                     rows::bury(tx, &owner, &dead)
                 })
                 .await
             }
         }
+    }
+
+    /// Brings rows to the form that the version that is on knows, or puts back what another had begun.
+    async fn see_to_rows(self: &Arc<Self>, (tenant, plugin): &Whose) -> Result<Ended, Problem> {
+        let plugins = self.registry.tenant(*tenant);
+        let plugins = plugins.map_err(|error| storage_problem(&error))?;
+        if let Some(active) = plugins.active.get(plugin) {
+            let cx = self.on_behalf_of(*tenant, plugin);
+            self.migrate(&cx, &plugins, active).await?;
+        }
+        Ok(Ended::Noted)
     }
 
     async fn run_job(
@@ -148,7 +163,7 @@ impl Inner {
                         ..job.clone()
                     };
                     return self
-                        .note(*tenant, move |tx| {
+                        .note_down(*tenant, move |tx| {
                             if rows::job(tx, &owner, &id)?.as_ref() != Some(&job) {
                                 return Ok(());
                             }
@@ -163,7 +178,7 @@ impl Inner {
                     ..job.clone()
                 };
                 let dead = self.dead(whose, &ready.work, error, Was::Job(buried));
-                self.note(*tenant, move |tx| {
+                self.note_down(*tenant, move |tx| {
                     if rows::job(tx, &owner, &id)?.as_ref() != Some(&job) {
                         return Ok(());
                     }
@@ -269,7 +284,10 @@ impl Inner {
         match self.errand_as(&plugins, active, errand, manner).await {
             Ok(_) => Ok(()),
             Err(Failure::Host(problem)) => Err(NotDone::Later(problem)),
-            Err(Failure::Conflict) => Err(NotDone::Later(Reason::Conflict.into())),
+            Err(Failure::Conflict) => {
+                let overtaken = Problem::from(Reason::Conflict);
+                Err(NotDone::Later(overtaken.retry_after_ms(OVERTAKEN_MS)))
+            }
             // Its words may tell of what it keeps; a code is a word of its author's.
             Err(Failure::Refused(problem)) => Err(NotDone::Failed(problem.code)),
             Err(Failure::Fault(fault)) => Err(NotDone::Failed(Cow::Borrowed(fault.as_str()))),
@@ -292,7 +310,7 @@ impl Inner {
     }
 
     /// Writes something of the queue's own down.
-    async fn note(
+    async fn note_down(
         &self,
         tenant: TenantId,
         write: impl Fn(&mut Transaction) -> Result<(), StorageError>,

@@ -35,8 +35,8 @@ const FORMAT: u8 = 1;
 /// Dead letters that are kept for one plugin; the oldest makes room.
 const DEAD_MAX: usize = 1_000;
 
-/// Rows of the queue that one transaction deletes.
-const ERASED_MAX: usize = 500;
+/// Rows of each kind that one transaction deletes.
+const ERASED_MAX: usize = 100;
 
 /// In what order things reach a plugin: each lane is one, and jobs have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -399,16 +399,9 @@ pub(crate) fn erase_some(tx: &mut Transaction, plugin: &PluginId) -> Result<bool
         (NOTES, noted(DEAD, plugin, &[])),
         (NOTES, noted(COUNT, plugin, &[])),
     ];
-    let mut left = ERASED_MAX;
+    let mut is_more = false;
     for (space, prefix) in everything {
-        let page = tx.scan(space, &prefix, None, left, Order::Ascending)?;
-        for (key, _) in &page.entries {
-            tx.delete(space, key)?;
-        }
-        left = left.saturating_sub(page.entries.len());
-        if left == 0 {
-            return Ok(true);
-        }
+        is_more |= tx.clear(space, &prefix, ERASED_MAX)?;
     }
-    Ok(false)
+    Ok(is_more)
 }

@@ -30,6 +30,8 @@ const TROUBLE_MS: u64 = 5_000;
 pub(super) enum Piece {
     First(First),
     Job(JobId, Job),
+    /// The rows are not of the form that the version knows.
+    Rows,
 }
 
 /// What names a piece among those of its plugin.
@@ -37,6 +39,7 @@ pub(super) enum Piece {
 enum Name {
     Lane(Lane),
     Job(JobId),
+    Rows,
 }
 
 impl Piece {
@@ -44,6 +47,7 @@ impl Piece {
         match self {
             Self::First(first) => Name::Lane(first.lane),
             Self::Job(id, _) => Name::Job(*id),
+            Self::Rows => Name::Rows,
         }
     }
 }
@@ -135,6 +139,7 @@ impl Inner {
         let plugin_max = part(self.limits.plugin_concurrent);
         let mut agenda = Agenda::default();
         let mut tasks: JoinSet<(Whose, Name, Ended)> = JoinSet::new();
+        self.resume_erasing().await;
         self.mark_all();
         loop {
             for whose in self.queue.take_marked() {
@@ -267,16 +272,25 @@ impl Inner {
     /// One piece that is due and does not run yet, or when there will be one.
     fn look(
         &self,
-        (tenant, plugin): &Whose,
+        whose: &Whose,
         running: &HashSet<Name>,
         now: UnixMs,
     ) -> Result<Look, StorageError> {
+        let (tenant, plugin) = whose;
         let mut look = Look {
             piece: None,
             next: None,
         };
         // One that is off keeps what waits for it.
-        if !self.registry.tenant(*tenant)?.active.contains_key(plugin) {
+        let plugins = self.registry.tenant(*tenant)?;
+        let Some(active) = plugins.active.get(plugin) else {
+            return Ok(look);
+        };
+        if running.contains(&Name::Rows) {
+            return Ok(look);
+        }
+        if self.must_migrate(whose, active)? {
+            look.piece = Some(Piece::Rows);
             return Ok(look);
         }
         let mut tx = self.storage.begin(*tenant);
