@@ -30,12 +30,12 @@ impl ErasureKey {
         Self(raw)
     }
 
-    /// Its name as bytes: no secret.
+    /// Its number, as it is stored.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 
-    /// The inverse of [`Self::to_bytes`].
+    /// The key whose number was stored.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }

@@ -6,18 +6,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
+use crate::blobs;
+use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::lifecycle;
 use crate::outcome::{Failure, Fault, storage_problem};
+use crate::outside::{Held, Tape};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -40,6 +44,8 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
+    /// A proof of step-up that came with the call.
+    pub proof: Option<ShownProof>,
 }
 
 /// A call of a plugin's method.
@@ -71,11 +77,19 @@ pub(crate) struct Errand {
     pub(crate) alongside: Option<Alongside>,
 }
 
+/// What led to something: nothing, where somebody asked for it. Whoever calls a method within a call hands its own on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chain {
+    /// How many events, each caused by the one before.
+    pub(crate) depth: u8,
+    /// Whether it is a part of what a hook does: that is hooked by nobody.
+    pub(crate) is_hook: bool,
+}
+
 /// How an errand is done otherwise than usually.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
-    /// How many events, each caused by the one before, led to it.
-    pub(crate) depth: u8,
+    pub(crate) chain: Chain,
     /// How long it may take, if that is less than usual.
     pub(crate) time: Option<Duration>,
     /// Whether it brings the plugin's rows to a new form, alone.
@@ -104,6 +118,15 @@ struct Going {
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
+        self.call_within(call, Chain::default()).await
+    }
+
+    /// A call that is a part of something else that a plugin does.
+    pub(crate) async fn call_within(
+        self: &Arc<Self>,
+        call: PluginCall,
+        chain: Chain,
+    ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
             .tenant(call.cx.tenant)
@@ -139,7 +162,8 @@ impl Inner {
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
-        let params = match tenant.taking_part.in_method(&call.plugin, &call.method) {
+        let hooked = tenant.taking_part.in_method(&call.plugin, &call.method);
+        let params = match hooked.filter(|_| !chain.is_hook) {
             Some(hooked) => {
                 let hooked = self
                     .ask_before(&tenant, hooked, method, &call, retry.as_ref())
@@ -160,7 +184,11 @@ impl Inner {
             },
             alongside: None,
         };
-        let going = self.going(&tenant, active, errand, Manner::default(), retry);
+        let manner = Manner {
+            chain,
+            ..Manner::default()
+        };
+        let going = self.going(&tenant, active, errand, manner, retry);
         match going.drive().await.map_err(Failure::problem)? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
@@ -218,10 +246,14 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
-                depth: manner.depth,
+                chain: manner.chain,
                 is_migration: manner.is_migration,
+                spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             retry,
@@ -302,6 +334,13 @@ impl Going {
         let plugin = &self.context.plugin;
         let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
         guest.erased = self.gate.erased();
+        // It goes with the instance, before the commit is waited for.
+        guest.held = Some(Held {
+            place,
+            tenant: Arc::clone(&self.tenant.gate),
+            plugin: Arc::clone(&self.gate),
+            caller: self.context.caller.user,
+        });
         let workers = inner
             .workers
             .handle()
@@ -310,8 +349,6 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            // Before the commit is waited for, and after the instance is gone.
-            drop(place);
             ran
         });
         let ran = match running.await {
@@ -333,6 +370,8 @@ impl Going {
             mut tx,
             new_subjects,
             has_scheduled,
+            new_blobs,
+            gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
@@ -374,11 +413,15 @@ impl Going {
                 Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
             }
         }
+        if !new_blobs.is_empty() {
+            blobs::write_new(&inner.storage, tenant, new_blobs).await?;
+        }
         match inner.storage.commit(tx).await {
             Ok(_) => {
                 for plugin in told.into_plugins() {
                     inner.queue.mark(tenant, plugin);
                 }
+                blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }

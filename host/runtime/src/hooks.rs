@@ -7,7 +7,7 @@ use bytes::Bytes;
 use vaxel_core::{PluginId, Problem, Reason};
 
 use crate::Runtime;
-use crate::call::{Errand, Manner, PluginCall};
+use crate::call::{Chain, Errand, Manner, PluginCall};
 use crate::capability::bindings::exports::vaxel::hooks::before::Verdict;
 use crate::idempotency::{Remembered, Retry};
 use crate::manifest::Failing;
@@ -100,8 +100,10 @@ impl Inner {
         };
         let time = Duration::from_millis(hook.deadline_ms.into());
         let manner = Manner {
-            // What it does is hooked by nobody.
-            depth: 1,
+            chain: Chain {
+                is_hook: true,
+                ..Chain::default()
+            },
             time: Some(time),
             ..Manner::default()
         };

@@ -6,11 +6,13 @@ use std::time::Duration;
 use vaxel_core::{OpCx, Problem, Reason};
 
 use crate::Caller;
+use crate::call::Chain;
 use crate::admission;
 use crate::guest::{Context, Guest};
 use crate::instance::{self, Run};
 use crate::manifest::Grants;
 use crate::outcome::Failure;
+use crate::outside::Tape;
 use crate::package::Plugin;
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
@@ -49,10 +51,14 @@ impl Inner {
                 plugin: Arc::clone(plugin),
                 grants: Arc::clone(grants),
                 is_rehearsal: true,
-                depth: 0,
+                chain: Chain::default(),
                 is_migration: false,
+                spent: parking_lot::Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             slow: Arc::clone(&tenant.gate.slow),

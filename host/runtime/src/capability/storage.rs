@@ -9,6 +9,8 @@ use crate::manifest::Cap;
 
 /// The longest time for which a value is there: ten years.
 const TTL_MS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+/// Of a keyed hash, what a key is made of: enough that nobody finds two names with the same.
+const BLIND_BYTES: usize = 16;
 
 impl Host for Guest {
     fn get(&mut self, key: Vec<u8>) -> Reply<Option<Vec<u8>>> {
@@ -53,8 +55,8 @@ impl Host for Guest {
         })
     }
 
-    fn blind(&mut self, _purpose: String, _name: Vec<u8>) -> Reply<Vec<u8>> {
-        Ok(Err(guest_error("unavailable", "not yet")))
+    fn blind(&mut self, purpose: String, name: Vec<u8>) -> Reply<Vec<u8>> {
+        Ok(self.blinded(&purpose, &name))
     }
 
     fn delete(&mut self, key: Vec<u8>) -> Reply<()> {
@@ -112,5 +114,28 @@ impl Host for Guest {
         // WIT lets this one not fail, so a guest that wants ids without end is ended.
         let id = id.map_err(|Error { code, .. }| wasmtime::Error::msg(code))?;
         Ok(format!("{id:032x}"))
+    }
+}
+
+impl Guest {
+    fn blinded(&mut self, purpose: &str, name: &[u8]) -> Result<Vec<u8>, Error> {
+        self.may_use(Cap::Storage)?;
+        self.ops = self.ops.saturating_add(1);
+        if self.ops > self.limits.storage_ops {
+            return Err(guest_error("limit", "too many operations in one call"));
+        }
+        let Some(context) = &self.context else {
+            return Err(guest_error("unavailable", "there is no tenant here"));
+        };
+        // A plugin's id has no colon, so no plugin names another's purpose.
+        let purpose = format!("plugin:{}:{purpose}", self.plugin);
+        let blinded = context.keyring.blind(context.tenant(), &purpose, name);
+        match blinded {
+            Ok(blinded) => Ok(blinded.into_iter().take(BLIND_BYTES).collect()),
+            Err(error) => {
+                tracing::error!(plugin.id = %self.plugin, %error, "blinding for a plugin");
+                Err(guest_error("unavailable", "nothing can be blinded now"))
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue and audiences go in steps.
+//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue, audiences, blobs and settings
+//! go in steps.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::queue;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::work::Work;
-use crate::{Runtime, RuntimeError};
+use crate::{Runtime, RuntimeError, settings};
 
 /// Rows and keys that go in one step.
 const STEP_MAX: usize = 200;
@@ -66,7 +67,7 @@ impl Inner {
     }
 
     async fn erase_steps(
-        &self,
+        self: &Arc<Self>,
         tenant: TenantId,
         plugin: &PluginId,
         gate: Option<&Arc<PluginGate>>,
@@ -102,7 +103,13 @@ impl Inner {
         .await?;
         self.steps(&cx, |tx| rows::forget_before(tx, plugin, STEP_MAX))
             .await?;
+        let runtime = Runtime {
+            inner: Arc::clone(self),
+        };
+        let blobs = runtime.erase_blobs(tenant, plugin).await;
+        blobs.map_err(|error| storage_problem(&error))?;
         self.note(&cx, |tx| {
+            settings::forget(tx, plugin)?;
             let standing = rows::read(tx, plugin)?;
             let gone = Standing {
                 erased: standing.erased.saturating_add(1),
@@ -147,16 +154,20 @@ impl Inner {
 }
 
 impl Runtime {
-    /// Switches a plugin off in a tenant and erases all that it has there.
+    /// Switches a plugin off in a tenant, forgets what it was granted there, and erases all that it has.
     pub async fn uninstall(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        if self.is_switched_on(cx.tenant, plugin) {
-            self.disable(cx, plugin).await?;
-        }
         let inner = &self.inner;
         let tenant = inner.registry.tenant(cx.tenant)?;
-        let active = inner.registry.could_be_on(&tenant, plugin);
+        let last = inner.registry.family(plugin).and_then(|family| {
+            let switch = tenant.switch(plugin)?;
+            let version = family.plugin(family.version_of(switch))?;
+            Some(inner.registry.as_if_on(&tenant, version, &switch.granted))
+        });
+        if tenant.switch(plugin).is_some() {
+            self.forget(cx, plugin).await?;
+        }
         inner
-            .erase(cx, &tenant, active.as_ref(), plugin)
+            .erase(cx, &tenant, last.as_ref(), plugin)
             .await
             .map_err(RuntimeError::Life)
     }

@@ -1,21 +1,22 @@
 //! Moments in the life of a plugin in a tenant: it comes, is switched, changes the form of its rows, and goes.
 //!
-//! Whoever switches versions calls these in order: [`Inner::comes_on`] before a plugin answers, [`Inner::goes_off`]
-//! behind it, [`Inner::migrate`] while another version takes over, [`Inner::erase`] when it is to leave nothing.
+//! Whoever turns a switch calls [`Inner::before_turn`] and [`Inner::after_turn`]; rows whose form is not the one that the
+//! version knows are noticed with the first call, and whoever works through the queue sees to them.
 
 mod erase;
 mod migrate;
 mod rows;
+mod turning;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use vaxel_core::{OpCx, Problem, Reason};
+use vaxel_core::{OpCx, PluginId, Problem, Reason};
 use vaxel_crypto::ErasureKey;
 use vaxel_storage::{StorageError, Transaction};
 
-use crate::Caller;
+use crate::{Caller, Runtime};
 use crate::admission::PluginGate;
 use crate::call::{Alongside, Errand, Manner};
 use crate::guest::Context;
@@ -25,6 +26,7 @@ use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
 use rows::Standing;
+pub(crate) use turning::Moment;
 
 /// When to come back while rows are brought to a new form.
 const MIGRATING_RETRY_MS: u32 = 1_000;
@@ -97,6 +99,9 @@ impl Inner {
             return Ok(false);
         }
         let standing = rows::read(&mut self.storage.begin(*tenant), plugin)?;
+        if standing.is_fit_for(manifest) {
+            active.gate.learn(&standing);
+        }
         Ok(!standing.is_fit_for(manifest) && !standing.has_failed_for(manifest))
     }
 
@@ -162,6 +167,19 @@ impl Inner {
             Done::Words(words) => Ok(Some(words)),
             _ => Ok(None),
         }
+    }
+
+    /// What waits for a plugin is lost with what it was granted.
+    async fn lose_queue(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), Problem> {
+        let mut is_more = true;
+        while is_more {
+            self.note(cx, |tx| {
+                is_more = crate::queue::erase_some(tx, plugin)?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn moment(
@@ -253,4 +271,15 @@ fn while_migrating() -> Manner {
 /// Whether trying again may help.
 fn may_pass(failure: &Failure) -> bool {
     matches!(failure, Failure::Conflict | Failure::Host(_))
+}
+
+impl Runtime {
+    /// What a plugin that is on says of how it goes; `None` where it says nothing.
+    pub async fn health(&self, cx: &OpCx, plugin: &PluginId) -> Result<Option<String>, Problem> {
+        let tenant = self.inner.on(cx, plugin)?;
+        match tenant.active.get(plugin) {
+            Some(active) => self.inner.examine(cx, &tenant, active).await,
+            None => Ok(None),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::rows::{self, Dead, First, Happened, Job, JobId, Was};
 use super::worker::{Ended, Piece};
 use super::{ATTEMPTS_MAX, Whose, pause_ms, plan};
 use crate::Caller;
-use crate::call::{Alongside, Errand, Manner};
+use crate::call::{Alongside, Chain, Errand, Manner};
 use crate::capability::bindings::exports::vaxel::{
     events_in::events_in, hooks::after, jobs::jobs,
 };
@@ -278,7 +278,10 @@ impl Inner {
             alongside: Some(alongside),
         };
         let manner = Manner {
-            depth: ready.depth,
+            chain: Chain {
+                depth: ready.depth,
+                is_hook: matches!(ready.work, Work::After(_)),
+            },
             ..Manner::default()
         };
         match self.errand_as(&plugins, active, errand, manner).await {

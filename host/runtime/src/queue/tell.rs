@@ -13,8 +13,9 @@ use crate::registry::Active;
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
 
-/// What is handed to a hook afterwards; larger parameters and answers are left out, since a row holds no more.
-const HAPPENING_BYTES_MAX: usize = 200 << 10;
+/// What is handed to all hooks of a call afterwards; larger parameters and answers are left out: they become a part of
+/// the call's own commit, and may not make it too large.
+const HAPPENING_BYTES_MAX: usize = 128 << 10;
 
 /// Which plugins of a tenant take part in what others do. Nothing is looked up in it where it is empty.
 #[derive(Default)]
@@ -131,17 +132,18 @@ impl Inner {
                         seq: None,
                         ordinal,
                         audience: audience.0,
-                        depth: context.depth.saturating_add(1),
+                        depth: context.chain.depth.saturating_add(1),
                     };
                     self.tell_one(context, tx, listener, Lane::Events, &happened, &mut told)?;
                 }
             }
         }
-        // A method that a plugin calls is part of what that plugin does, and hooked with it.
-        if let (Work::Method { name, params }, Done::Json(answer), 0) = (work, done, context.depth)
+        if let (Work::Method { name, params }, Done::Json(answer), false) =
+            (work, done, context.chain.is_hook)
             && let Some(hooked) = taking.in_method(own, name)
         {
-            let fits = params.len().saturating_add(answer.len()) <= HAPPENING_BYTES_MAX;
+            let bytes = params.len().saturating_add(answer.len());
+            let fits = bytes.saturating_mul(hooked.after.len()) <= HAPPENING_BYTES_MAX;
             for listener in &hooked.after {
                 let happened = Happened::After {
                     id: format!("{:032x}", tx.new_id()),
@@ -149,7 +151,7 @@ impl Inner {
                     method: name.clone(),
                     user: context.caller.user,
                     at: context.cx.now,
-                    depth: 1,
+                    depth: context.chain.depth.saturating_add(1),
                     params: if fits { params.to_vec() } else { Vec::new() },
                     answer: if fits { answer.to_vec() } else { Vec::new() },
                 };
@@ -177,17 +179,26 @@ impl Inner {
             self.alarms.raise(AlarmLevel::Warning, "plugin.chain", &detail);
             return Ok(());
         }
-        if rows::waiting(tx, listener)? >= WAITING_MAX {
+        let pushed = if rows::waiting(tx, listener)? >= WAITING_MAX {
+            None
+        } else {
+            match rows::push(tx, listener, lane, happened) {
+                Ok(()) => Some(()),
+                // The call itself changes as much as a transaction holds. It does not fail for who only listens.
+                Err(StorageError::TooLarge { .. }) => None,
+                Err(error) => return Err(error),
+            }
+        };
+        if pushed.is_none() {
             let now: UnixMs = self.clock.now();
             if self.queue.may_complain(tenant, listener, now) {
                 let detail = format!(
-                    "{WAITING_MAX} pieces of work wait for {listener} in {tenant}: it is not told of what happens now"
+                    "too much waits for {listener} in {tenant}: it is not told of all that happens"
                 );
                 self.alarms.raise(AlarmLevel::Critical, "plugin.queue_full", &detail);
             }
             return Ok(());
         }
-        rows::push(tx, listener, lane, happened)?;
         told.add(listener.clone());
         Ok(())
     }

@@ -219,6 +219,7 @@ impl Inner {
                     }
                 }
                 () = self.queue.bell.notified() => {}
+                () = self.registry.changed.notified() => self.mark_all(),
                 () = tokio::time::sleep(sleep), if forever => {}
             }
         }
@@ -256,7 +257,7 @@ impl Inner {
     }
 
     /// Everybody is looked at once.
-    pub(crate) fn mark_all(&self) {
+    fn mark_all(&self) {
         for tenant in self.storage.tenants() {
             for plugin in self.of_tenant(tenant) {
                 self.queue.mark(tenant, plugin);
