@@ -69,10 +69,10 @@ impl Gateway {
             limits.queue_bytes_max,
         ));
         let plugin_schemas = Arc::new(PluginSchemas::new());
-        runtime.check_params_with(Arc::clone(&plugin_schemas) as _);
+        runtime.validate_with(Arc::clone(&plugin_schemas) as _);
         let gateway = Self(Arc::new(Inner {
             registry: Registry::build()?,
-            plugin_schemas: Arc::clone(&plugin_schemas),
+            plugin_schemas,
             fanout: Arc::clone(&fanout),
             sockets: Sockets::default(),
             rates: RateLimits::new(&limits),

@@ -20,8 +20,9 @@ use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::lifecycle;
+use crate::life::{self, Shadowing};
 use crate::outcome::{Failure, Fault, storage_problem};
-use crate::outside::{Held, Tape};
+use crate::outside::{Held, Tape, Within};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -77,21 +78,10 @@ pub(crate) struct Errand {
     pub(crate) alongside: Option<Alongside>,
 }
 
-/// What led to something: nothing, where somebody asked for it. Whoever calls a method within a call hands its own on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Chain {
-    /// How many events, each caused by the one before.
-    pub(crate) depth: u8,
-    /// Whether it is a part of what a hook does: that is hooked by nobody.
-    pub(crate) is_hook: bool,
-}
-
 /// How an errand is done otherwise than usually.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
-    pub(crate) chain: Chain,
-    /// How long it may take, if that is less than usual.
-    pub(crate) time: Option<Duration>,
+    pub(crate) within: Within,
     /// Whether it brings the plugin's rows to a new form, alone.
     pub(crate) is_migration: bool,
 }
@@ -114,18 +104,20 @@ struct Going {
     deadline: Instant,
     /// With less time left than this it is not begun.
     time_min: Duration,
+    /// The version that runs beside it, of which nothing is kept.
+    shadow: Option<Arc<Shadowing>>,
 }
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
-        self.call_within(call, Chain::default()).await
+        self.call_within(call, Within::default()).await
     }
 
-    /// A call that is a part of something else that a plugin does.
+    /// A call that is made within others.
     pub(crate) async fn call_within(
         self: &Arc<Self>,
         call: PluginCall,
-        chain: Chain,
+        within: Within,
     ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
@@ -163,10 +155,10 @@ impl Inner {
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
         let hooked = tenant.taking_part.in_method(&call.plugin, &call.method);
-        let params = match hooked.filter(|_| !chain.is_hook) {
+        let params = match hooked.filter(|_| !within.is_hook) {
             Some(hooked) => {
                 let hooked = self
-                    .ask_before(&tenant, hooked, method, &call, retry.as_ref())
+                    .ask_before(&tenant, hooked, method, &call, &within, retry.as_ref())
                     .await?;
                 match hooked {
                     Asked::Params(params) => params,
@@ -185,7 +177,7 @@ impl Inner {
             alongside: None,
         };
         let manner = Manner {
-            chain,
+            within,
             ..Manner::default()
         };
         let going = self.going(&tenant, active, errand, manner, retry);
@@ -227,6 +219,10 @@ impl Inner {
         manner: Manner,
         retry: Option<Retry>,
     ) -> Going {
+        let Manner {
+            within,
+            is_migration,
+        } = manner;
         let Errand {
             cx,
             caller,
@@ -234,8 +230,8 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
-        let usual = Duration::from_millis(wall_ms);
-        let time = manner.time.unwrap_or(usual).min(usual);
+        let own = Instant::now() + Duration::from_millis(wall_ms);
+        let deadline = within.until.map_or(own, |until| until.min(own));
         Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -246,20 +242,22 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
-                chain: manner.chain,
-                is_migration: manner.is_migration,
+                is_migration,
+                chance: active.shadow.as_ref().map(|_| life::shared()),
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
                 inner: Arc::clone(self),
                 gate: Arc::clone(&tenant.gate),
                 tape: Tape::default(),
+                within,
             }),
             work: Arc::new(work),
             retry,
             alongside,
-            deadline: Instant::now() + time,
-            time_min: RUN_MIN.min(time / 2),
+            deadline,
+            time_min: RUN_MIN.min(deadline.saturating_duration_since(Instant::now()) / 2),
+            shadow: active.shadow.clone(),
         }
     }
 }
@@ -325,6 +323,10 @@ impl Going {
                 Err(error) => return Err(storage_problem(&error).into()),
             }
         }
+        let beside = self.shadow.as_ref().and_then(|shadow| {
+            let same = inner.storage.begin(self.context.tenant());
+            shadow.begin(inner, &self.tenant, &self.context, &self.work, same)
+        });
         let run = Run {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
@@ -349,13 +351,19 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            ran
+            (ran, usage)
         });
-        let ran = match running.await {
-            Ok(ran) => ran,
+        let (ran, usage) = match running.await {
+            Ok(ended) => ended,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+            Err(_) => (
+                Err(Failure::Host(Reason::Internal.into())),
+                Usage::default(),
+            ),
         };
+        if let Some(beside) = beside {
+            beside.compare(&ran, &usage).await;
+        }
         match ran {
             Ok(ran) => Ok(self.commit(ran).await?),
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -458,7 +466,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        let measured = &self.context.plugin.measured;
+        measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

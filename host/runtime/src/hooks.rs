@@ -4,25 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use vaxel_core::{PluginId, Problem, Reason};
 
-use crate::Runtime;
-use crate::call::{Chain, Errand, Manner, PluginCall};
+use crate::call::{Errand, Manner, PluginCall};
 use crate::capability::bindings::exports::vaxel::hooks::before::Verdict;
 use crate::idempotency::{Remembered, Retry};
 use crate::manifest::Failing;
 use crate::outcome::{Failure, shortened, storage_problem};
+use crate::outside::Within;
 use crate::package::Method;
 use crate::queue::{BeforeHook, Hooked};
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
-
-/// Says whether parameters are what a method takes, as for those that callers send.
-pub trait ParamsCheck: Send + Sync + 'static {
-    /// Why they are not.
-    fn check(&self, method: &Arc<Method>, params: &[u8]) -> Result<(), Problem>;
-}
 
 /// What the hooks before a method left of a call.
 pub(crate) enum Asked {
@@ -30,14 +25,6 @@ pub(crate) enum Asked {
     Params(Bytes),
     /// It ran before, and this was its answer.
     Answered(Bytes),
-}
-
-impl Runtime {
-    /// Gives the check for parameters that a hook changed. Without one no hook can change any.
-    pub fn check_params_with(&self, check: Arc<dyn ParamsCheck>) {
-        // Whoever came first stays: there is one gateway.
-        let _ = self.inner.params_check.set(check);
-    }
 }
 
 impl Inner {
@@ -48,6 +35,7 @@ impl Inner {
         hooked: &Hooked,
         method: &Arc<Method>,
         call: &PluginCall,
+        within: &Within,
         retry: Option<&Retry>,
     ) -> Result<Asked, Problem> {
         let mut params = call.params.clone();
@@ -58,7 +46,7 @@ impl Inner {
             return Ok(Asked::Answered(answered));
         }
         for hook in &hooked.before {
-            let verdict = self.ask_one(tenant, hook, method, call, params.clone());
+            let verdict = self.ask_one(tenant, hook, method, call, within, params.clone());
             match (verdict.await, hook.on_failure) {
                 (Ok(Verdict::Allow), _) => {}
                 (Ok(Verdict::Modify(changed)), _) if self.fits(method, &hook.plugin, &changed) => {
@@ -84,6 +72,7 @@ impl Inner {
         hook: &BeforeHook,
         method: &Method,
         call: &PluginCall,
+        within: &Within,
         params: Bytes,
     ) -> Result<Verdict, Failure> {
         let unavailable = || Failure::Host(Reason::Unavailable.into());
@@ -99,12 +88,13 @@ impl Inner {
             alongside: None,
         };
         let time = Duration::from_millis(hook.deadline_ms.into());
+        let until = Instant::now() + time;
         let manner = Manner {
-            chain: Chain {
+            within: Within {
+                until: Some(within.until.map_or(until, |outer| outer.min(until))),
                 is_hook: true,
-                ..Chain::default()
+                ..within.clone()
             },
-            time: Some(time),
             ..Manner::default()
         };
         let asked = self.errand_as(tenant, active, errand, manner);
@@ -133,10 +123,12 @@ impl Inner {
     }
 
     fn fits(&self, method: &Arc<Method>, hook: &PluginId, params: &[u8]) -> bool {
-        let Some(check) = self.params_check.get() else {
+        // Without anybody who could say so, nothing fits.
+        let Some(schemas) = self.outside.schemas.get() else {
             return false;
         };
-        let checked = check.check(method, params);
+        let read = serde_json::from_slice(params).map_err(|_| Problem::from(Reason::Invalid));
+        let checked = read.and_then(|params| schemas.check_params(method, &params));
         if let Err(problem) = &checked {
             tracing::warn!(plugin.id = %hook, plugin.method = method.name, "a hook's parameters do not fit: {problem}");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,6 @@ use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
-use crate::hooks::ParamsCheck;
 use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
@@ -49,8 +48,8 @@ pub(crate) struct Inner {
     pub(crate) workers: Workers,
     pub(crate) pool_slots: usize,
     pub(crate) queue: Queue,
-    /// How parameters are checked that a hook has changed.
-    pub(crate) params_check: OnceLock<Arc<dyn ParamsCheck>>,
+    /// Held while rollouts are set going, looked at or ended.
+    pub(crate) steering: tokio::sync::Mutex<()>,
     pub(crate) outside: Outside,
     engines: Engines,
     cache_dir: PathBuf,
@@ -73,6 +72,7 @@ impl Runtime {
             compiler,
             pool_slots,
             egress,
+            connections,
             limits,
         } = config;
         let limits = Arc::new(limits);
@@ -83,11 +83,11 @@ impl Runtime {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
-                outside: Outside::new(egress),
+                outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
                 pool_slots: slots,
                 queue: Queue::default(),
-                params_check: OnceLock::new(),
+                steering: tokio::sync::Mutex::default(),
                 storage,
                 directory: Arc::new(directory),
                 keyring,
@@ -239,7 +239,7 @@ impl Runtime {
     }
 
     async fn turn(&self, cx: &OpCx, plugin: &PluginId, turn: Turn<'_>) -> Result<(), RuntimeError> {
-        self.inner.turn(cx, plugin, turn).await.map(|_| ())
+        self.inner.turn(cx, plugin, &turn).await.map(|_| ())
     }
 
     /// Says what a tenant is for: versions run there that are promoted so far.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use support::{ACME, House, faulty_id, worker};
 use vaxel_core::{AlarmLevel, Clock as _, PluginId, Problem, Reason, UnixMs};
-use vaxel_runtime::{Method, PackageFiles, ParamsCheck};
+use vaxel_runtime::{Method, PackageFiles, Schemas};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -267,20 +267,23 @@ async fn plugins_that_answer_each_other_come_to_an_end() {
 /// Takes what `key` takes: one string.
 struct OneKey;
 
-impl ParamsCheck for OneKey {
-    fn check(&self, _method: &Arc<Method>, params: &[u8]) -> Result<(), Problem> {
-        let params: Value = serde_json::from_slice(params).unwrap();
+impl Schemas for OneKey {
+    fn check_params(&self, _method: &Arc<Method>, params: &Value) -> Result<(), Problem> {
         if params["key"].is_string() {
             return Ok(());
         }
         Err(Reason::Invalid.into())
+    }
+
+    fn check_result(&self, _method: &Arc<Method>, _result: &Value) -> Result<(), Problem> {
+        Ok(())
     }
 }
 
 #[tokio::test]
 async fn a_hook_before_may_veto_or_change_what_a_method_gets() {
     let house = house().await;
-    house.runtime.check_params_with(Arc::new(OneKey));
+    house.runtime.validate_with(Arc::new(OneKey));
     let count = async |key: &str| {
         let params = json!({ "key": key });
         house.call(ACME, "read_modify_write", params).await

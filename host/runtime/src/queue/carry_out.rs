@@ -10,11 +10,12 @@ use super::rows::{self, Dead, First, Happened, Job, JobId, Was};
 use super::worker::{Ended, Piece};
 use super::{ATTEMPTS_MAX, Whose, pause_ms, plan};
 use crate::Caller;
-use crate::call::{Alongside, Chain, Errand, Manner};
+use crate::call::{Alongside, Errand, Manner};
 use crate::capability::bindings::exports::vaxel::{
     events_in::events_in, hooks::after, jobs::jobs,
 };
 use crate::outcome::{Failure, storage_problem};
+use crate::outside::Within;
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
 
@@ -278,9 +279,10 @@ impl Inner {
             alongside: Some(alongside),
         };
         let manner = Manner {
-            chain: Chain {
+            within: Within {
                 depth: ready.depth,
                 is_hook: matches!(ready.work, Work::After(_)),
+                ..Within::default()
             },
             ..Manner::default()
         };

@@ -46,7 +46,7 @@ pub(crate) fn schedulable(
         return Err(guest_error("invalid", "that is more than ten years ahead"));
     }
     let depth = if at.since(now) < SAME_CHAIN_MS {
-        context.chain.depth.saturating_add(1)
+        context.within.depth.saturating_add(1)
     } else {
         0
     };

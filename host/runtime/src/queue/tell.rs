@@ -132,14 +132,14 @@ impl Inner {
                         seq: None,
                         ordinal,
                         audience: audience.0,
-                        depth: context.chain.depth.saturating_add(1),
+                        depth: context.within.depth.saturating_add(1),
                     };
                     self.tell_one(context, tx, listener, Lane::Events, &happened, &mut told)?;
                 }
             }
         }
         if let (Work::Method { name, params }, Done::Json(answer), false) =
-            (work, done, context.chain.is_hook)
+            (work, done, context.within.is_hook)
             && let Some(hooked) = taking.in_method(own, name)
         {
             let bytes = params.len().saturating_add(answer.len());
@@ -151,7 +151,7 @@ impl Inner {
                     method: name.clone(),
                     user: context.caller.user,
                     at: context.cx.now,
-                    depth: context.chain.depth.saturating_add(1),
+                    depth: context.within.depth.saturating_add(1),
                     params: if fits { params.to_vec() } else { Vec::new() },
                     answer: if fits { answer.to_vec() } else { Vec::new() },
                 };
