@@ -46,7 +46,11 @@ async fn started(options: HostOptions) -> (TestHost, Person) {
 }
 
 async fn switch(anna: &Person, plugin: &str, on: bool) {
-    let method = if on { "plugins/enable" } else { "plugins/disable" };
+    let method = if on {
+        "plugins/enable"
+    } else {
+        "plugins/disable"
+    };
     let params = json!({ "plugin": plugin });
     anna.client.call(method, params).await.unwrap();
 }
@@ -63,11 +67,18 @@ async fn surely(anna: &Person, key: &str, method: &str, params: Value) {
             idempotency_key: Some(key.to_owned()),
             ..RequestOptions::default()
         };
-        match anna.client.call_with(&method, params.clone(), options).await {
+        match anna
+            .client
+            .call_with(&method, params.clone(), options)
+            .await
+        {
             Ok(_) => return,
             Err(error) => {
                 let status = error.status();
-                assert!(matches!(status, 0 | 401 | 409 | 429 | 502..=504), "{error:?}");
+                assert!(
+                    matches!(status, 0 | 401 | 409 | 429 | 502..=504),
+                    "{error:?}"
+                );
                 if status == 401 {
                     let _ = anna.client.refresh().await;
                 }
@@ -145,7 +156,10 @@ async fn a_plugin_has_a_say_in_anothers_method_and_what_it_changes_must_fit() {
     assert_eq!(count("break").await.unwrap()["value"], 1);
     let closed = json!({ "key": "break" });
     let refused = call(&anna, "faulty/read", closed).await.unwrap_err();
-    assert_eq!((refused.status(), refused.code()), (503, "hook-unavailable"));
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (503, "hook-unavailable")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +195,10 @@ async fn what_fails_for_good_can_be_tried_once_more_or_let_go() {
     let letter = patiently("a dead letter", async {
         loop {
             host.moves_clock(Duration::from_secs(100)).await;
-            anna.client.login("anna", vaxel_tests::PASSWORD).await.unwrap();
+            anna.client
+                .login("anna", vaxel_tests::PASSWORD)
+                .await
+                .unwrap();
             // Whoever schedules something lets the worker look at the clock.
             let cancelled = json!({ "key": "x", "at_ms": u64::MAX >> 24, "what": "write" });
             call(&anna, "worker/schedule", cancelled).await.unwrap();
@@ -231,10 +248,16 @@ async fn each_piece_of_work_takes_effect_once_however_often_the_server_is_killed
         block_in_place(|| host.serve());
     }
     patiently("the last call", caller).await.unwrap();
-    anna.client.login("anna", vaxel_tests::PASSWORD).await.unwrap();
+    anna.client
+        .login("anna", vaxel_tests::PASSWORD)
+        .await
+        .unwrap();
     let lines = written(&anna, 2 * TELLS).await;
     assert_eq!(lines.len(), 2 * TELLS);
-    let told: Vec<&String> = lines.iter().filter(|l| l.starts_with("faulty.told")).collect();
+    let told: Vec<&String> = lines
+        .iter()
+        .filter(|l| l.starts_with("faulty.told"))
+        .collect();
     let expected: Vec<String> = (0..TELLS).map(|n| format!("faulty.told {n}")).collect();
     assert_eq!(told, expected.iter().collect::<Vec<_>>());
     let called = lines.iter().filter(|l| l.starts_with("somebody called"));

@@ -58,8 +58,13 @@ impl Inner {
                 }
                 (Ok(Verdict::Modify(_)) | Err(_), Failing::Open) => {}
                 (Ok(Verdict::Modify(_)) | Err(_), Failing::Closed) => {
-                    let detail = format!("This needs the consent of {}, which does not answer.", hook.plugin);
-                    return Err(Problem::new(Reason::Unavailable, detail).with_code("hook-unavailable"));
+                    let detail = format!(
+                        "This needs the consent of {}, which does not answer.",
+                        hook.plugin
+                    );
+                    return Err(
+                        Problem::new(Reason::Unavailable, detail).with_code("hook-unavailable")
+                    );
                 }
             }
         }
@@ -107,11 +112,7 @@ impl Inner {
     }
 
     /// The answer to a retry: its hooks were asked the first time.
-    fn answered(
-        &self,
-        call: &PluginCall,
-        retry: Option<&Retry>,
-    ) -> Result<Option<Bytes>, Problem> {
+    fn answered(&self, call: &PluginCall, retry: Option<&Retry>) -> Result<Option<Bytes>, Problem> {
         let Some(retry) = retry else { return Ok(None) };
         let mut tx = self.storage.begin(call.cx.tenant);
         match retry.look(&mut tx) {

@@ -116,7 +116,10 @@ async fn a_plugin_says_how_it_goes() {
     let ill = json!({ "key": "ill", "value": "yes" });
     house.put(ill).await.unwrap();
     let aches = house.runtime.health(&cx, &worker).await.unwrap_err();
-    assert_eq!((aches.code.as_ref(), aches.detail.as_str()), ("ill", "it aches"));
+    assert_eq!(
+        (aches.code.as_ref(), aches.detail.as_str()),
+        ("ill", "it aches")
+    );
     let faulty = support::faulty_id();
     assert_eq!(house.runtime.health(&cx, &faulty).await.unwrap(), None);
 }
@@ -169,26 +172,45 @@ async fn a_plugin_that_is_uninstalled_leaves_nothing() {
     house.runtime.uninstall(&cx, &worker).await.unwrap();
     assert!(house.rows().is_empty());
     assert!(!house.keyring.has_key(ACME, key));
-    assert!(house.runtime.dead_letters(ACME, &worker).unwrap().is_empty());
+    assert!(
+        house
+            .runtime
+            .dead_letters(ACME, &worker)
+            .unwrap()
+            .is_empty()
+    );
     // What stays is how often it was erased, and that it is off; the event is another plugin's.
     assert_eq!(house.kept(), kept_before + 1);
     let space = Space::plugin(&worker);
     let mut tx = house.storage.begin(ACME);
-    assert!(!tx.clear(space, &[], 1_000).unwrap() && tx.is_read_only(), "no row in the state");
+    assert!(
+        !tx.clear(space, &[], 1_000).unwrap() && tx.is_read_only(),
+        "no row in the state"
+    );
     drop(tx);
     assert!(house.storage.usage(ACME) < usage_before + 2_000);
 
     // It can come back, and has keys of its own again.
     house.switch(true).await.unwrap();
     house.put(about).await.unwrap();
-    assert!(house.keyring.has_key(ACME, subject_key("worker", "anna", Some(1))));
+    assert!(
+        house
+            .keyring
+            .has_key(ACME, subject_key("worker", "anna", Some(1)))
+    );
     assert_eq!(house.journal().await, ["installed", "enabled"]);
 }
 
 /// The key of a subject of a plugin, by how often that was erased.
 fn subject_key(plugin: &str, subject: &str, erased: Option<u32>) -> ErasureKey {
     use sha2::{Digest as _, Sha256};
-    let mut named = [b"vaxel.v1.subject\0", plugin.as_bytes(), b"\0", subject.as_bytes()].concat();
+    let mut named = [
+        b"vaxel.v1.subject\0",
+        plugin.as_bytes(),
+        b"\0",
+        subject.as_bytes(),
+    ]
+    .concat();
     if let Some(erased) = erased {
         named.push(0);
         named.extend_from_slice(&erased.to_be_bytes());
@@ -239,7 +261,10 @@ async fn a_migration_goes_on_where_it_was_cut_off() {
     let mut cuts = 0;
     for ms in 1.. {
         let work = house.runtime.work_until_idle();
-        if tokio::time::timeout(Duration::from_millis(ms), work).await.is_ok() {
+        if tokio::time::timeout(Duration::from_millis(ms), work)
+            .await
+            .is_ok()
+        {
             break;
         }
         cuts += 1;
@@ -253,7 +278,12 @@ async fn a_migration_goes_on_where_it_was_cut_off() {
         .collect();
     let expected: Vec<String> = (0..30).map(|n| format!("from 1: value {n}")).collect();
     assert_eq!(new, expected);
-    assert!(house.rows().iter().all(|(key, _)| !key.starts_with(b"row/")));
+    assert!(
+        house
+            .rows()
+            .iter()
+            .all(|(key, _)| !key.starts_with(b"row/"))
+    );
 }
 
 #[tokio::test]
@@ -268,7 +298,9 @@ async fn a_migration_that_fails_for_good_leaves_every_row_as_it_was() {
     assert_eq!(house.rows(), before);
     assert_eq!(house.kept(), kept, "nothing is kept of it");
     let alarms = house.alarms.0.lock().unwrap().clone();
-    let failed = alarms.iter().filter(|(_, code)| *code == "plugin.migration_failed");
+    let failed = alarms
+        .iter()
+        .filter(|(_, code)| *code == "plugin.migration_failed");
     assert_eq!(failed.count(), 1);
     let key = json!({ "key": "row/01" });
     let refused = house.call_of("worker", "get", key).await.unwrap_err();
@@ -279,7 +311,11 @@ async fn a_migration_that_fails_for_good_leaves_every_row_as_it_was() {
     assert_eq!(house.value("row/01").await, "value 1");
     let about = subject_key("worker", "person 1", None);
     house.keyring.destroy_key(ACME, about).unwrap();
-    assert_eq!(house.value("row/01").await, Value::Null, "still about somebody");
+    assert_eq!(
+        house.value("row/01").await,
+        Value::Null,
+        "still about somebody"
+    );
     house.clock.advance_ms(3_600_000);
     assert_eq!(house.value("row/02").await, Value::Null, "still for a time");
 }

@@ -187,7 +187,10 @@ async fn a_repeated_job_follows_the_clocks_of_its_zone() {
         house.runtime.work_until_idle().await;
     }
     let journal = house.journal().await;
-    let nights: Vec<&String> = journal.iter().filter(|l| l.starts_with("nightly")).collect();
+    let nights: Vec<&String> = journal
+        .iter()
+        .filter(|l| l.starts_with("nightly"))
+        .collect();
     assert_eq!(nights.len(), 3, "{journal:?}");
     // The one that was planned when it came on; all that were missed since are this one.
     assert_eq!(nights[0], "nightly 2027-01-16T01:30:00Z attempt 1");
@@ -335,7 +338,8 @@ async fn a_hook_after_is_told_of_each_commit_once() {
         call.await.unwrap();
     }
     house.runtime.work_until_idle().await;
-    let expected = ["a", "b", "a", "c"].map(|key| format!("somebody called faulty/counter \"{key}\""));
+    let expected =
+        ["a", "b", "a", "c"].map(|key| format!("somebody called faulty/counter \"{key}\""));
     assert_eq!(house.journal().await, expected);
 }
 
@@ -345,7 +349,10 @@ async fn a_tenant_without_the_plugin_tells_it_nothing() {
     let told = json!({ "text": "of another house" });
     house.call(support::GLOBEX, "publish", told).await.unwrap();
     let counted = json!({ "key": "k" });
-    house.call(support::GLOBEX, "counter", counted).await.unwrap();
+    house
+        .call(support::GLOBEX, "counter", counted)
+        .await
+        .unwrap();
     house.runtime.work_until_idle().await;
     assert!(house.journal().await.is_empty());
     assert!(house.runtime.is_switched_on(support::GLOBEX, &faulty_id()));

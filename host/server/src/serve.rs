@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
-use vaxel_runtime::Runtime;
 use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
+use vaxel_runtime::Runtime;
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};

@@ -98,12 +98,7 @@ impl Transaction {
 
     /// Deletes what lies under a prefix, what expired or cannot be read any more too, as much as this transaction holds;
     /// whether there may be more.
-    pub fn clear(
-        &mut self,
-        space: Space,
-        prefix: &[u8],
-        max: usize,
-    ) -> Result<bool, StorageError> {
+    pub fn clear(&mut self, space: Space, prefix: &[u8], max: usize) -> Result<bool, StorageError> {
         let prefix = row_key(self.tenant.id, space, &[prefix]);
         let end = prefix_end(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
         let rows = self.shared.state.range(&(Bound::Included(prefix), end));

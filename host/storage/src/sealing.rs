@@ -7,10 +7,10 @@ use vaxel_crypto::{ErasureKey, Purpose};
 
 use crate::engine::Shared;
 use crate::key::{Space, row_key};
-use crate::sweep::expiry_key;
 use crate::limits::{QUOTA_RESERVE_BYTES, RECORD_LEN_MAX};
 use crate::record::{FRAME_HEADER_LEN, RecordBuilder};
 use crate::row::{self, NewRow};
+use crate::sweep::expiry_key;
 use crate::tail::event_plaintext;
 use crate::tenant::{Head, Tenant};
 use crate::transaction::{NewEvent, Write, counter_of};

@@ -1,8 +1,8 @@
 //! A transaction: what was read, so that it can be checked, and what is to be written, held back until commit.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use vaxel_core::{TenantId, UnixMs, UserId};

@@ -145,7 +145,13 @@ async fn retry(
         .runtime()
         .retry_dead_letter(tenant, &params.plugin, id)
         .await?;
-    written_down(&gateway, &invocation, "plugins.retry_dead_letter", &params.plugin).await
+    written_down(
+        &gateway,
+        &invocation,
+        "plugins.retry_dead_letter",
+        &params.plugin,
+    )
+    .await
 }
 
 async fn discard(
@@ -158,7 +164,13 @@ async fn discard(
         .runtime()
         .discard_dead_letter(tenant, &params.plugin, id)
         .await?;
-    written_down(&gateway, &invocation, "plugins.discard_dead_letter", &params.plugin).await
+    written_down(
+        &gateway,
+        &invocation,
+        "plugins.discard_dead_letter",
+        &params.plugin,
+    )
+    .await
 }
 
 async fn written_down(

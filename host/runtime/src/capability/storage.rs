@@ -97,7 +97,11 @@ impl Host for Guest {
         subject: Option<String>,
     ) -> Reply<()> {
         // Where it lands is not known before the commit, so nobody could take it away again.
-        if self.context.as_ref().is_some_and(|context| context.is_migration) {
+        if self
+            .context
+            .as_ref()
+            .is_some_and(|context| context.is_migration)
+        {
             return Ok(self.may_use(Cap::Storage).and(Err(not_in_a_migration())));
         }
         let erasure = match self.erasure(subject.as_deref()) {

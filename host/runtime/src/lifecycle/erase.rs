@@ -88,8 +88,7 @@ impl Inner {
             })
             .await?;
         }
-        self.steps(&cx, |tx| tx.clear(space, &[], STEP_MAX))
-            .await?;
+        self.steps(&cx, |tx| tx.clear(space, &[], STEP_MAX)).await?;
         self.steps(&cx, |tx| queue::erase_some(tx, plugin)).await?;
         self.steps(&cx, |tx| {
             let Some(audience) = rows::audience(tx, plugin)? else {

@@ -49,10 +49,13 @@ impl Inner {
         let _alone = alone.map_err(|_| migrating())?;
         active.gate.forget();
         let mut standing = self.standing(cx, active)?;
-        let is_ours = |migration: &Migration| {
-            migration.to == manifest.data_version && !migration.is_undone
-        };
-        if standing.migration.as_ref().is_some_and(|migration| !is_ours(migration)) {
+        let is_ours =
+            |migration: &Migration| migration.to == manifest.data_version && !migration.is_undone;
+        if standing
+            .migration
+            .as_ref()
+            .is_some_and(|migration| !is_ours(migration))
+        {
             self.put_back(cx, active).await?;
             standing = self.standing(cx, active)?;
         }
@@ -149,7 +152,10 @@ impl Inner {
                 work,
                 alongside: Some(Arc::new(alongside)),
             };
-            match self.errand_as(tenant, active, errand, while_migrating()).await {
+            match self
+                .errand_as(tenant, active, errand, while_migrating())
+                .await
+            {
                 Ok(Done::More(Some(next))) if Some(&next) == cursor.as_ref() => {
                     let detail = "A step of the migration came no further.";
                     return Err(Failure::Refused(Problem::new(Reason::Internal, detail)));
@@ -241,7 +247,10 @@ impl Inner {
     }
 
     fn standing(&self, cx: &OpCx, active: &Active) -> Result<Standing, Problem> {
-        rows::read(&mut self.storage.begin(cx.tenant), &active.plugin.manifest.id)
-            .map_err(|error| storage_problem(&error))
+        rows::read(
+            &mut self.storage.begin(cx.tenant),
+            &active.plugin.manifest.id,
+        )
+        .map_err(|error| storage_problem(&error))
     }
 }

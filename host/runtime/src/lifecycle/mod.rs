@@ -16,7 +16,6 @@ use vaxel_core::{OpCx, PluginId, Problem, Reason};
 use vaxel_crypto::ErasureKey;
 use vaxel_storage::{StorageError, Transaction};
 
-use crate::{Caller, Runtime};
 use crate::admission::PluginGate;
 use crate::call::{Alongside, Errand, Manner};
 use crate::guest::Context;
@@ -25,6 +24,7 @@ use crate::queue::Whose;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::work::{Done, Work};
+use crate::{Caller, Runtime};
 use rows::Standing;
 pub(crate) use turning::Moment;
 
@@ -63,11 +63,7 @@ impl PluginGate {
 
 impl Inner {
     /// Whether the rows have the form that this version knows. Costs nothing once it is known that they do.
-    pub(crate) fn check_rows(
-        &self,
-        context: &Context,
-        gate: &PluginGate,
-    ) -> Result<(), Problem> {
+    pub(crate) fn check_rows(&self, context: &Context, gate: &PluginGate) -> Result<(), Problem> {
         let manifest = &context.plugin.manifest;
         if gate.known().0 == manifest.data_version {
             return Ok(());
@@ -81,7 +77,9 @@ impl Inner {
         }
         if standing.has_failed_for(manifest) {
             let detail = "Its data could not be brought to this version's form. An administrator must decide.";
-            return Err(Problem::new(Reason::Unavailable, detail).with_code("plugin-migration-failed"));
+            return Err(
+                Problem::new(Reason::Unavailable, detail).with_code("plugin-migration-failed")
+            );
         }
         // Whoever works through the queue sees to it.
         self.queue.mark(tenant, manifest.id.clone());
@@ -255,9 +253,12 @@ impl Inner {
 
 /// What callers read while rows are brought to a new form.
 pub(crate) fn migrating() -> Problem {
-    Problem::new(Reason::Unavailable, "The plugin is being brought up to date.")
-        .with_code("plugin-migrating")
-        .retry_after_ms(MIGRATING_RETRY_MS)
+    Problem::new(
+        Reason::Unavailable,
+        "The plugin is being brought up to date.",
+    )
+    .with_code("plugin-migrating")
+    .retry_after_ms(MIGRATING_RETRY_MS)
 }
 
 /// How a step of a migration is run.

@@ -74,12 +74,7 @@ impl Cap {
     pub(crate) const fn can_be_undone(self) -> bool {
         matches!(
             self,
-            Self::Storage
-                | Self::Identity
-                | Self::Clock
-                | Self::Crypto
-                | Self::Log
-                | Self::Config
+            Self::Storage | Self::Identity | Self::Clock | Self::Crypto | Self::Log | Self::Config
         )
     }
 

@@ -11,9 +11,7 @@ use super::worker::{Ended, Piece};
 use super::{ATTEMPTS_MAX, Whose, pause_ms, plan};
 use crate::Caller;
 use crate::call::{Alongside, Errand, Manner};
-use crate::capability::bindings::exports::vaxel::{
-    events_in::events_in, hooks::after, jobs::jobs,
-};
+use crate::capability::bindings::exports::vaxel::{events_in::events_in, hooks::after, jobs::jobs};
 use crate::outcome::{Failure, storage_problem};
 use crate::outside::Within;
 use crate::runtime::Inner;

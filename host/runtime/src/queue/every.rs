@@ -85,7 +85,11 @@ mod tests {
     fn a_time_of_day_follows_the_clocks_of_its_zone() {
         assert_eq!(
             moments("30 7 * * *", "Europe/Stockholm", "2026-03-27T12:00:00Z", 3),
-            ["2026-03-28T06:30:00Z", "2026-03-29T05:30:00Z", "2026-03-30T05:30:00Z"]
+            [
+                "2026-03-28T06:30:00Z",
+                "2026-03-29T05:30:00Z",
+                "2026-03-30T05:30:00Z"
+            ]
         );
     }
 
@@ -99,7 +103,12 @@ mod tests {
 
     #[test]
     fn what_repeats_within_the_hour_runs_through_both_hours_of_an_autumn_night() {
-        let every = moments("*/30 * * * *", "Europe/Stockholm", "2026-10-25T00:00:00Z", 4);
+        let every = moments(
+            "*/30 * * * *",
+            "Europe/Stockholm",
+            "2026-10-25T00:00:00Z",
+            4,
+        );
         assert_eq!(
             every,
             [

@@ -329,7 +329,13 @@ pub(crate) fn first_due(
     plugin: &PluginId,
     limit: usize,
 ) -> Result<Vec<(UnixMs, JobId)>, StorageError> {
-    let page = tx.scan(JOBS, &noted(DUE, plugin, &[]), None, limit, Order::Ascending)?;
+    let page = tx.scan(
+        JOBS,
+        &noted(DUE, plugin, &[]),
+        None,
+        limit,
+        Order::Ascending,
+    )?;
     let parsed = page.entries.iter().map(|(key, _)| {
         let (rest, id) = key.split_last_chunk::<16>().ok_or_else(damaged)?;
         let due = rest.last_chunk::<8>().ok_or_else(damaged)?;

@@ -176,7 +176,8 @@ impl Inner {
             let detail = format!(
                 "in {tenant} plugins answer each other's events without end: {listener} is not told any more"
             );
-            self.alarms.raise(AlarmLevel::Warning, "plugin.chain", &detail);
+            self.alarms
+                .raise(AlarmLevel::Warning, "plugin.chain", &detail);
             return Ok(());
         }
         let pushed = if rows::waiting(tx, listener)? >= WAITING_MAX {
@@ -195,7 +196,8 @@ impl Inner {
                 let detail = format!(
                     "too much waits for {listener} in {tenant}: it is not told of all that happens"
                 );
-                self.alarms.raise(AlarmLevel::Critical, "plugin.queue_full", &detail);
+                self.alarms
+                    .raise(AlarmLevel::Critical, "plugin.queue_full", &detail);
             }
             return Ok(());
         }

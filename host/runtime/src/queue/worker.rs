@@ -178,7 +178,11 @@ impl Inner {
                 }
                 if let Some(piece) = look.piece {
                     let name = piece.name();
-                    agenda.running.entry(whose.clone()).or_default().insert(name);
+                    agenda
+                        .running
+                        .entry(whose.clone())
+                        .or_default()
+                        .insert(name);
                     agenda.mark(whose.clone());
                     let inner = Arc::clone(self);
                     tasks.spawn(async move {
