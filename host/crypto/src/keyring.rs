@@ -199,6 +199,11 @@ impl Keyring {
             .open(purpose, aad, &parts)
     }
 
+    /// Under which key a value was sealed; that stands in front of it in the open.
+    pub fn sealed_under(sealed: &[u8]) -> Result<ErasureKey, CryptoError> {
+        Parts::split(sealed).map(|parts| parts.erasure)
+    }
+
     /// A keyed hash for look-up keys, so that no name or number becomes a key (HMAC-SHA256).
     pub fn blind(
         &self,

@@ -16,9 +16,11 @@ use crate::admission::{self, Opened, PluginGate};
 use crate::blobs;
 use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
+use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::life::{self, Shadowing};
+use crate::lifecycle;
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::outside::{Held, Tape, Within};
 use crate::pages::PageCheck;
@@ -77,6 +79,14 @@ pub(crate) struct Errand {
     pub(crate) alongside: Option<Alongside>,
 }
 
+/// How an errand is done otherwise than usually.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) within: Within,
+    /// Whether it brings the plugin's rows to a new form, alone.
+    pub(crate) is_migration: bool,
+}
+
 /// What one attempt came to.
 enum Attempt {
     Done(Done),
@@ -95,6 +105,8 @@ pub(crate) struct Going {
     /// For pages: whether the tree can be drawn.
     pub(crate) check: Option<PageCheck>,
     deadline: Instant,
+    /// With less time left than this it is not begun.
+    time_min: Duration,
     /// The version that runs beside it, of which nothing is kept.
     shadow: Option<Arc<Shadowing>>,
 }
@@ -145,17 +157,34 @@ impl Inner {
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
+        let hooked = tenant.taking_part.in_method(&call.plugin, &call.method);
+        let params = match hooked.filter(|_| !within.is_hook) {
+            Some(hooked) => {
+                let hooked = self
+                    .ask_before(&tenant, hooked, method, &call, &within, retry.as_ref())
+                    .await?;
+                match hooked {
+                    Asked::Params(params) => params,
+                    Asked::Answered(reply) => return Ok(reply),
+                }
+            }
+            None => call.params,
+        };
         let errand = Errand {
             cx: call.cx,
             caller: call.caller,
             work: Work::Method {
                 name: call.method,
-                params: call.params,
+                params,
             },
             alongside: None,
         };
-        let going = self.going(&tenant, active, errand, retry, within);
-        match going.drive().await? {
+        let manner = Manner {
+            within,
+            ..Manner::default()
+        };
+        let going = self.going(&tenant, active, errand, manner, retry);
+        match going.drive().await.map_err(Failure::problem)? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -168,8 +197,21 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        let going = self.going(tenant, active, errand, None, Within::default());
-        going.drive().await
+        let done = self.errand_as(tenant, active, errand, Manner::default());
+        done.await.map_err(Failure::problem)
+    }
+
+    /// As [`Self::errand`], in another manner, and for whoever makes a difference between ways to fail.
+    pub(crate) async fn errand_as(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        active: &Active,
+        errand: Errand,
+        manner: Manner,
+    ) -> Result<Done, Failure> {
+        self.going(tenant, active, errand, manner, None)
+            .drive()
+            .await
     }
 
     pub(crate) fn going(
@@ -177,9 +219,13 @@ impl Inner {
         tenant: &Arc<TenantPlugins>,
         active: &Active,
         errand: Errand,
+        manner: Manner,
         retry: Option<Retry>,
-        within: Within,
     ) -> Going {
+        let Manner {
+            within,
+            is_migration,
+        } = manner;
         let Errand {
             cx,
             caller,
@@ -199,6 +245,7 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                is_migration,
                 chance: active.shadow.as_ref().map(|_| life::shared()),
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
@@ -213,13 +260,14 @@ impl Inner {
             alongside,
             check: None,
             deadline,
+            time_min: RUN_MIN.min(deadline.saturating_duration_since(Instant::now()) / 2),
             shadow: active.shadow.clone(),
         }
     }
 }
 
 impl Going {
-    pub(crate) async fn drive(&self) -> Result<Done, Problem> {
+    pub(crate) async fn drive(&self) -> Result<Done, Failure> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -229,13 +277,10 @@ impl Going {
                 Attempt::Conflict => {}
             }
         }
-        Err(Problem::new(
-            Reason::Conflict,
-            "Somebody else changed the same thing. Try again.",
-        ))
+        Err(Failure::Conflict)
     }
 
-    async fn attempt(&self) -> Result<Attempt, Problem> {
+    async fn attempt(&self) -> Result<Attempt, Failure> {
         let inner = &self.inner;
         self.tenant.gate.take_token()?;
         self.gate
@@ -265,17 +310,27 @@ impl Going {
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
-        if time_left < RUN_MIN {
-            return Err(busy());
+        if time_left < self.time_min {
+            return Err(busy().into());
+        }
+        // Until the commit: a migration waits for all of them.
+        let _going = if self.context.is_migration {
+            None
+        } else {
+            let going = Arc::clone(&self.gate.going).try_read_owned();
+            Some(going.map_err(|_| lifecycle::migrating())?)
+        };
+        if !self.context.is_migration && self.work.needs_its_rows() {
+            inner.check_rows(&self.context, &self.gate)?;
         }
         let mut tx = inner.storage.begin(self.context.tenant());
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
                 Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(Done::Json(reply))),
-                Ok(Err(problem)) => return Err(problem),
+                Ok(Err(problem)) => return Err(problem.into()),
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
-                Err(error) => return Err(storage_problem(&error)),
+                Err(error) => return Err(storage_problem(&error).into()),
             }
         }
         let beside = self.shadow.as_ref().and_then(|shadow| {
@@ -290,6 +345,7 @@ impl Going {
         };
         let plugin = &self.context.plugin;
         let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        guest.erased = self.gate.erased();
         // It goes with the instance, before the commit is waited for.
         guest.held = Some(Held {
             place,
@@ -321,10 +377,9 @@ impl Going {
             beside.compare(&ran, &usage).await;
         }
         match ran {
-            Ok(ran) => self.commit(ran).await,
+            Ok(ran) => Ok(self.commit(ran).await?),
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
-            Err(Failure::Refused(problem) | Failure::Host(problem)) => Err(problem),
-            Err(Failure::Fault(fault)) => Err(fault.problem()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -334,6 +389,7 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            has_scheduled,
             new_blobs,
             gone_blobs,
         } = ran;
@@ -353,6 +409,20 @@ impl Going {
                 Err(error) => return Err(storage_problem(&error)),
             }
         }
+        let taking = &self.tenant.taking_part;
+        let mut told = match inner.tell(taking, &self.context, &self.work, &done, &mut tx) {
+            Ok(told) => told,
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        };
+        match inner.note_traces(&self.context, &new_subjects, &mut tx) {
+            Ok(()) => {}
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        }
+        if has_scheduled {
+            told.add(self.context.plugin.manifest.id.clone());
+        }
         if !new_subjects.is_empty() {
             // Durable before anything is sealed under them.
             let keyring = Arc::clone(&inner.keyring);
@@ -371,6 +441,9 @@ impl Going {
         }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                for plugin in told.into_plugins() {
+                    inner.queue.mark(tenant, plugin);
+                }
                 blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))

@@ -73,6 +73,9 @@ pub enum RuntimeError {
     /// The component could not be compiled.
     #[error("compiling the component: {0}")]
     Compiler(#[from] CompilerError),
+    /// The plugin itself refused to be switched, or its data could not be brought along.
+    #[error("{0}")]
+    Life(Problem),
     /// The engine or its threads could not be started.
     #[error("{doing}: {why}")]
     Engine {
@@ -97,6 +100,7 @@ impl RuntimeError {
             Self::Storage(error) => error.reason(),
             Self::Package(error) => error.reason(),
             Self::Compiler(error) => error.reason(),
+            Self::Life(problem) => problem.reason,
             Self::Keys(_) | Self::Engine { .. } => Reason::Internal,
         }
     }
@@ -104,6 +108,7 @@ impl RuntimeError {
     /// What a caller may read of it.
     pub fn problem(&self) -> Problem {
         match (self.reason(), self) {
+            (_, Self::Life(problem)) => problem.clone(),
             (Reason::Internal, _) => Reason::Internal.into(),
             (reason, Self::Refused { code, what }) => Problem::new(reason, what).with_code(*code),
             (reason, _) => Problem::new(reason, self.to_string()),

@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// It brings rows to a new form, which may have to be undone: it can do nothing but change rows.
+    pub(crate) is_migration: bool,
     /// Chance that it shares with another run of the same call.
     pub(crate) chance: Option<Arc<Chance>>,
     /// The proof that this call has spent, and for what: a re-run finds it here.
@@ -73,6 +75,8 @@ pub(crate) struct Guest {
     pub(crate) context: Option<Arc<Context>>,
     pub(crate) tx: Option<Transaction>,
     pub(crate) limits: Arc<Limits>,
+    /// How often the tenant erased the plugin.
+    pub(crate) erased: u32,
     pub(crate) ops: usize,
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
@@ -84,6 +88,7 @@ pub(crate) struct Guest {
     /// Blobs whose files go once the commit is there.
     pub(crate) gone_blobs: Vec<u128>,
     pub(crate) was_refused_memory: bool,
+    pub(crate) has_scheduled: bool,
     /// The plugin's settings, once it asked for them.
     pub(crate) settings: Option<Arc<Settings>>,
     /// Questions to the outside up to now.
@@ -115,6 +120,7 @@ impl Guest {
             context: None,
             tx: None,
             limits,
+            erased: 0,
             ops: 0,
             usage: Usage::default(),
             log_bytes: 0,
@@ -123,6 +129,7 @@ impl Guest {
             new_blobs: Vec::new(),
             gone_blobs: Vec::new(),
             was_refused_memory: false,
+            has_scheduled: false,
             settings: None,
             asked: 0,
             deadline: None,
@@ -143,6 +150,9 @@ impl Guest {
                     "forbidden",
                     &format!("the organization did not grant {}", cap.name()),
                 ))
+            }
+            Some(context) if context.is_migration && !cap.can_be_undone() => {
+                Err(not_in_a_migration())
             }
             _ => Ok(()),
         }
@@ -185,7 +195,7 @@ impl Guest {
         let (Some(subject), Some(context)) = (subject, self.context.as_ref()) else {
             return Ok(ErasureKey::TENANT);
         };
-        let key = crate::capability::subject_key(&self.plugin, subject);
+        let key = crate::capability::subject_key(&self.plugin, self.erased, subject);
         if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.tenant(), key) {
             if self.new_subjects.len() >= NEW_SUBJECTS_MAX {
                 return Err(guest_error("limit", "too many new subjects in one call"));
@@ -225,6 +235,11 @@ pub(crate) fn guest_error(code: &str, message: &str) -> Error {
         message: message.to_owned(),
         retry_after_ms: None,
     }
+}
+
+/// What a guest reads that wants more than to change rows while it migrates.
+pub(crate) fn not_in_a_migration() -> Error {
+    guest_error("unavailable", "a migration can do nothing but change rows")
 }
 
 /// A user's id from a guest.

@@ -23,6 +23,8 @@ pub(crate) struct Ran {
     pub(crate) done: Done,
     pub(crate) tx: Transaction,
     pub(crate) new_subjects: std::collections::BTreeSet<vaxel_crypto::ErasureKey>,
+    /// Whether it planned work.
+    pub(crate) has_scheduled: bool,
     pub(crate) new_blobs: Vec<NewBlob>,
     pub(crate) gone_blobs: Vec<u128>,
 }
@@ -84,6 +86,7 @@ fn ended(
     let Guest {
         tx: Some(tx),
         new_subjects,
+        has_scheduled,
         new_blobs,
         gone_blobs,
         ..
@@ -95,6 +98,7 @@ fn ended(
         done,
         tx,
         new_subjects,
+        has_scheduled,
         new_blobs,
         gone_blobs,
     })

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use vaxel_core::{OpCx, PluginId, Problem, Reason, TenantId};
 
-use crate::call::{Caller, Errand};
+use crate::call::{Caller, Errand, Manner};
 use crate::capability::bindings::exports::vaxel::{http_in::http_in, pages::pages};
 use crate::idempotency::Retry;
 use crate::manifest::Page;
-use crate::outcome::storage_problem;
-use crate::outside::Within;
+use crate::outcome::{Failure, storage_problem};
 use crate::registry::Active;
 use crate::work::{Done, Work};
 use crate::{Runtime, runtime::Inner};
@@ -194,9 +193,9 @@ impl Inner {
             },
             alongside: None,
         };
-        let mut going = self.going(&tenant, active, errand, retry, Within::default());
+        let mut going = self.going(&tenant, active, errand, Manner::default(), retry);
         going.check = Some(call.check);
-        match going.drive().await? {
+        match going.drive().await.map_err(Failure::problem)? {
             Done::Json(tree) => Ok(tree),
             _ => Err(Reason::Internal.into()),
         }

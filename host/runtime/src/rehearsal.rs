@@ -93,6 +93,7 @@ impl Inner {
                 plugin: Arc::clone(&plugin),
                 grants,
                 is_rehearsal: true,
+                is_migration: false,
                 chance,
                 spent: parking_lot::Mutex::default(),
                 keyring: Arc::clone(&self.keyring),

@@ -21,6 +21,7 @@ use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
 use crate::outside::Outside;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
+use crate::queue::Queue;
 use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
 use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    pub(crate) pool_slots: usize,
+    pub(crate) queue: Queue,
     /// Held while rollouts are set going, looked at or ended.
     pub(crate) steering: tokio::sync::Mutex<()>,
     pub(crate) outside: Outside,
@@ -82,6 +85,8 @@ impl Runtime {
                 workers: Workers::start(workers, &engines)?,
                 outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
+                pool_slots: slots,
+                queue: Queue::default(),
                 steering: tokio::sync::Mutex::default(),
                 storage,
                 directory: Arc::new(directory),

@@ -87,6 +87,11 @@ fn write(tx: &mut Transaction, plugin: &PluginId, values: &Settings) -> Result<(
         .map_err(|error| storage_problem(&error))
 }
 
+/// As if nothing had ever been set.
+pub(crate) fn forget(tx: &mut Transaction, plugin: &PluginId) -> Result<(), StorageError> {
+    tx.delete(SPACE, plugin.as_str().as_bytes())
+}
+
 impl Runtime {
     /// The schema of a plugin's settings and what holds now, if it is on and has settings.
     pub fn settings(

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
 use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
+use vaxel_runtime::Runtime;
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};
@@ -86,6 +87,7 @@ pub(crate) async fn run(
     ));
     tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(work(house.runtime.clone(), stop.clone()));
     tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     if demo.is_some() {
@@ -119,6 +121,11 @@ fn tell_addresses(house: &House) {
         all if all > ADDRESSES_TOLD_MAX => tracing::info!("and {} more", all - ADDRESSES_TOLD_MAX),
         _ => {}
     }
+}
+
+/// Plugins' jobs, events and hooks afterwards, until the server stops: what is not done then is done after the start.
+async fn work(runtime: Runtime, stop: CancellationToken) {
+    stop.run_until_cancelled(runtime.work()).await;
 }
 
 /// Ports are bound before anything is opened, so that a taken one is said at once.

@@ -1,6 +1,7 @@
 //! One registry of methods, called over HTTP and over a socket alike.
 
 pub(crate) mod audit;
+pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod idempotency;
 pub(crate) mod invitations;

@@ -118,6 +118,7 @@ impl Registry {
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
         super::pages::register(&mut registry)?;
+        super::dead_letters::register(&mut registry)?;
         super::outside::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;

@@ -6,10 +6,10 @@ mod bucket;
 mod places;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use vaxel_core::{Problem, Reason};
 
 use crate::Limits;
@@ -44,6 +44,10 @@ pub(crate) struct PluginGate {
     places: Places,
     anonymous: Places,
     pub(crate) breaker: Mutex<Breaker>,
+    /// What is known of the form of the plugin's rows, and how often they were erased; 0 for nothing.
+    pub(crate) standing: AtomicU64,
+    /// Held by each call until its commit, and by a migration alone.
+    pub(crate) going: Arc<RwLock<()>>,
 }
 
 /// A place to run. Given back when it is dropped.
@@ -100,6 +104,8 @@ impl PluginGate {
             places: Places::new(limits.plugin_concurrent),
             anonymous: Places::new((limits.plugin_concurrent / 2).max(1)),
             breaker: Mutex::new(Breaker::default()),
+            standing: AtomicU64::new(0),
+            going: Arc::default(),
         }
     }
 }

@@ -4,9 +4,11 @@ use vaxel_storage as storage;
 
 use super::bindings::vaxel::storage::storage::{Entry, Host, Order, Page};
 use super::bindings::vaxel::types::types::Error;
-use crate::guest::{Guest, Reply, guest_error};
+use crate::guest::{Guest, Reply, guest_error, not_in_a_migration};
 use crate::manifest::Cap;
 
+/// The longest time for which a value is there: ten years.
+const TTL_MS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 /// Of a keyed hash, what a key is made of: enough that nobody finds two names with the same.
 const BLIND_BYTES: usize = 16;
 
@@ -33,12 +35,24 @@ impl Host for Guest {
 
     fn put_for(
         &mut self,
-        _key: Vec<u8>,
-        _value: Vec<u8>,
-        _ttl_ms: u64,
-        _subject: Option<String>,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        ttl_ms: u64,
+        subject: Option<String>,
     ) -> Reply<()> {
-        Ok(Err(guest_error("unavailable", "not yet")))
+        if ttl_ms == 0 || ttl_ms > TTL_MS_MAX {
+            let refused = guest_error("invalid", "a value is there for 1 ms to ten years");
+            return Ok(self.may_use(Cap::Storage).and(Err(refused)));
+        }
+        let erasure = match self.erasure(subject.as_deref()) {
+            Ok(erasure) => erasure,
+            Err(error) => return Ok(Err(error)),
+        };
+        let now = self.context.as_ref().map(|context| context.cx.now);
+        let until = now.unwrap_or_default().plus_ms(ttl_ms);
+        self.with_storage(Cap::Storage, 2, |tx, space| {
+            tx.put_until(space, &key, value, erasure, until)
+        })
     }
 
     fn blind(&mut self, purpose: String, name: Vec<u8>) -> Reply<Vec<u8>> {
@@ -82,6 +96,14 @@ impl Host for Guest {
         alias: Option<Vec<u8>>,
         subject: Option<String>,
     ) -> Reply<()> {
+        // Where it lands is not known before the commit, so nobody could take it away again.
+        if self
+            .context
+            .as_ref()
+            .is_some_and(|context| context.is_migration)
+        {
+            return Ok(self.may_use(Cap::Storage).and(Err(not_in_a_migration())));
+        }
         let erasure = match self.erasure(subject.as_deref()) {
             Ok(erasure) => erasure,
             Err(error) => return Ok(Err(error)),

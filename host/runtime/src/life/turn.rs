@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vaxel_core::{OpCx, PluginId, TenantId};
 
+use crate::lifecycle::Moment;
 use crate::manifest::Grants;
 use crate::package::Plugin;
 use crate::registry::{Family, Former, Stage, Switch};
@@ -56,7 +57,7 @@ impl Inner {
 
     /// Turns the switch. What it was before comes back.
     pub(crate) async fn turn(
-        &self,
+        self: &Arc<Self>,
         cx: &OpCx,
         plugin: &PluginId,
         turn: &Turn<'_>,
@@ -73,10 +74,24 @@ impl Inner {
             };
             let after = decided.of(turn)?;
             let ends_suspension = !matches!(turn, Turn::Grant(_));
-            let turned =
-                self.registry
-                    .turn(cx.tenant, plugin, before.as_ref(), after, ends_suspension);
+            let moment = Moment {
+                cx,
+                plugin,
+                was: &tenant,
+                family: family.as_deref(),
+                before: before.as_ref(),
+                after: after.as_ref(),
+            };
+            self.before_turn(&moment).await?;
+            let turned = self.registry.turn(
+                cx.tenant,
+                plugin,
+                before.as_ref(),
+                after.clone(),
+                ends_suspension,
+            );
             if turned.await? {
+                self.after_turn(&moment).await?;
                 return Ok(before);
             }
         }

@@ -70,6 +70,14 @@ impl Cap {
         Self::ALL.into_iter().find(|cap| cap.name() == name)
     }
 
+    /// Whether what it does is put back with a migration that failed.
+    pub(crate) const fn can_be_undone(self) -> bool {
+        matches!(
+            self,
+            Self::Storage | Self::Identity | Self::Clock | Self::Crypto | Self::Log | Self::Config
+        )
+    }
+
     /// Whether a plugin can be run without it: its functions can say no.
     const fn can_be_refused(self) -> bool {
         !matches!(

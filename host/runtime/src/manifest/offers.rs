@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::asks::{is_host, is_method};
 use super::{Manifest, is_dotted_name, refuse};
+use crate::queue::Every;
 use crate::{RuntimeError, settings};
 
 /// Most of each kind: an admin reads them all.
@@ -239,9 +240,19 @@ impl Manifest {
 
     fn check_takes_part(&self) -> Result<(), RuntimeError> {
         let mut seen = BTreeSet::new();
-        for Job { name, .. } in &self.jobs {
+        for Job {
+            name,
+            every,
+            timezone,
+            ..
+        } in &self.jobs
+        {
             if !is_dotted_name(name) || !seen.insert(name) {
                 return Err(refuse(format!("{name} is no name for a job, or twice")));
+            }
+            if let Some(every) = every {
+                Every::new(every, timezone.as_deref())
+                    .map_err(|why| refuse(format!("the job {name}: {why}")))?;
             }
         }
         for Subscription { topic, .. } in &self.subscriptions {

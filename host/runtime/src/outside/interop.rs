@@ -35,6 +35,10 @@ pub(crate) struct Within {
     pub(crate) chain: Vec<PluginId>,
     /// When the outermost that still waits gives up.
     pub(crate) until: Option<Instant>,
+    /// How many events, each caused by the one before, led to it.
+    pub(crate) depth: u8,
+    /// Whether it is a part of what a hook does: that is hooked by nobody.
+    pub(crate) is_hook: bool,
 }
 
 impl Guest {
@@ -62,6 +66,7 @@ impl Guest {
         let within = Within {
             chain,
             until: self.deadline,
+            ..context.within.clone()
         };
         let inner = Arc::clone(&context.inner);
         // Boxed: a call within a call within a call.

@@ -17,6 +17,7 @@ use crate::admission::{Breaker, PluginGate, TenantGate};
 use crate::life::Shadowing;
 use crate::manifest::{Grants, Permission};
 use crate::package::{Method, Plugin};
+use crate::queue::TakingPart;
 use crate::{Limits, RuntimeError};
 pub use family::Stage;
 pub(crate) use family::{Entry, Family, Unavailable};
@@ -40,6 +41,8 @@ pub(crate) struct TenantPlugins {
     pub(crate) methods: Arc<[Arc<Method>]>,
     pub(crate) swept_day: Arc<AtomicU64>,
     pub(crate) stage: Stage,
+    /// Which of them take part in what others do.
+    pub(crate) taking_part: TakingPart,
     switches: Switches,
     gates: HashMap<PluginId, Arc<PluginGate>>,
 }
@@ -66,6 +69,8 @@ pub(crate) struct Registry {
     replacing: Mutex<()>,
     /// Held while a switch is turned, so that what is stored last is what is in memory.
     switching: tokio::sync::Mutex<()>,
+    /// Rings when another version may be on in any tenant.
+    pub(crate) changed: tokio::sync::Notify,
 }
 
 impl Registry {
@@ -77,6 +82,7 @@ impl Registry {
             tenants: ArcSwap::default(),
             replacing: Mutex::new(()),
             switching: tokio::sync::Mutex::new(()),
+            changed: tokio::sync::Notify::new(),
         }
     }
 
@@ -103,6 +109,23 @@ impl Registry {
         });
         self.tenants.store(Arc::new(rebuilt.collect()));
         self.installed.store(Arc::new(installed));
+        self.changed.notify_one();
+    }
+
+    /// A version in a tenant as it would be with these grants, behind the gate that the plugin has there.
+    pub(crate) fn as_if_on(
+        &self,
+        tenant: &TenantPlugins,
+        plugin: &Arc<Plugin>,
+        grants: &Arc<Grants>,
+    ) -> Active {
+        let gate = tenant.gates.get(&plugin.manifest.id).cloned();
+        Active {
+            plugin: Arc::clone(plugin),
+            gate: gate.unwrap_or_else(|| Arc::new(PluginGate::new(&self.limits))),
+            grants: Arc::clone(grants),
+            shadow: None,
+        }
     }
 
     /// While this is held, no tenant switches anything on or off.
@@ -287,6 +310,7 @@ impl Registry {
                 || Arc::new(TenantGate::new(&self.limits)),
                 |before| Arc::clone(&before.gate),
             ),
+            taking_part: TakingPart::of(&active),
             active,
             methods: methods.into(),
             swept_day: before.map(|b| Arc::clone(&b.swept_day)).unwrap_or_default(),

@@ -26,7 +26,7 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
     )?;
     registry.add(
         "plugins/uninstall",
-        "Switches a plugin off and forgets what it was granted.",
+        "Switches a plugin off and forgets what it was granted, and erases all that it has here, if that is asked for.",
         Access::Admin,
         uninstall,
     )?;
@@ -44,6 +44,16 @@ struct Upgrade {
     #[serde(default)]
     #[schemars(schema_with = "super::optional_grants")]
     grants: Option<BTreeSet<String>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Uninstall {
+    #[schemars(schema_with = "schema::plugin_id")]
+    plugin: PluginId,
+    /// Whether its rows, queue and keys are destroyed.
+    #[serde(default)]
+    erase: bool,
 }
 
 async fn upgrade(
@@ -83,13 +93,14 @@ async fn rollback(
 async fn uninstall(
     gateway: Gateway,
     invocation: Invocation,
-    Which { plugin }: Which,
+    Uninstall { plugin, erase }: Uninstall,
 ) -> Result<Reply<Done>, Problem> {
-    gateway
-        .runtime()
-        .forget(&invocation.cx, &plugin)
-        .await
-        .map_err(refused)?;
+    let (runtime, cx) = (gateway.runtime(), &invocation.cx);
+    match erase {
+        true => runtime.uninstall(cx, &plugin).await,
+        false => runtime.forget(cx, &plugin).await,
+    }
+    .map_err(refused)?;
     let target = plugin.as_str();
     turned(&gateway, &invocation, &plugin, "plugins.uninstall", target).await?;
     Ok(Done {}.into())
