@@ -160,7 +160,7 @@ impl Steered {
 }
 
 impl Inner {
-    async fn steer_one(&self, plugin: &PluginId) -> Result<Steered, RuntimeError> {
+    async fn steer_one(self: &Arc<Self>, plugin: &PluginId) -> Result<Steered, RuntimeError> {
         let mut steered = Steered::default();
         let family = self.family(plugin)?;
         let Some(rollout) = &family.rollout else {
@@ -196,7 +196,7 @@ impl Inner {
     /// Turns every switch that the turn fits: one after the other, each durable before the next, so that an
     /// interruption leaves some turned and the others to be turned.
     async fn turn_all(
-        &self,
+        self: &Arc<Self>,
         plugin: &PluginId,
         version: &str,
         turn: &Turn<'_>,
