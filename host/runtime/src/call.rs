@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
+use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
@@ -18,8 +18,10 @@ use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::life::{self, Shadowing};
 use crate::outcome::{Failure, Fault, storage_problem};
-use crate::outside::{Held, Tape};
+use crate::outside::{Held, Tape, Within};
+use crate::pages::PageCheck;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -82,7 +84,7 @@ enum Attempt {
 }
 
 /// What stays the same over the attempts of a call.
-struct Going {
+pub(crate) struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
@@ -90,11 +92,24 @@ struct Going {
     work: Arc<Work>,
     retry: Option<Retry>,
     alongside: Option<Alongside>,
+    /// For pages: whether the tree can be drawn.
+    pub(crate) check: Option<PageCheck>,
     deadline: Instant,
+    /// The version that runs beside it, of which nothing is kept.
+    shadow: Option<Arc<Shadowing>>,
 }
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
+        self.call_within(call, Within::default()).await
+    }
+
+    /// A call that is made within others.
+    pub(crate) async fn call_within(
+        self: &Arc<Self>,
+        call: PluginCall,
+        within: Within,
+    ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
             .tenant(call.cx.tenant)
@@ -139,7 +154,8 @@ impl Inner {
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry).drive().await? {
+        let going = self.going(&tenant, active, errand, retry, within);
+        match going.drive().await? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -152,15 +168,17 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None).drive().await
+        let going = self.going(tenant, active, errand, None, Within::default());
+        going.drive().await
     }
 
-    fn going(
+    pub(crate) fn going(
         self: &Arc<Self>,
         tenant: &Arc<TenantPlugins>,
         active: &Active,
         errand: Errand,
         retry: Option<Retry>,
+        within: Within,
     ) -> Going {
         let Errand {
             cx,
@@ -169,6 +187,8 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        let own = Instant::now() + Duration::from_millis(wall_ms);
+        let deadline = within.until.map_or(own, |until| until.min(own));
         Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -179,23 +199,27 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                chance: active.shadow.as_ref().map(|_| life::shared()),
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
                 inner: Arc::clone(self),
                 gate: Arc::clone(&tenant.gate),
                 tape: Tape::default(),
+                within,
             }),
             work: Arc::new(work),
             retry,
             alongside,
-            deadline: Instant::now() + Duration::from_millis(wall_ms),
+            check: None,
+            deadline,
+            shadow: active.shadow.clone(),
         }
     }
 }
 
 impl Going {
-    async fn drive(&self) -> Result<Done, Problem> {
+    pub(crate) async fn drive(&self) -> Result<Done, Problem> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -225,13 +249,19 @@ impl Going {
             gate: Arc::clone(&self.gate),
             is_over: false,
         };
-        let waited = admission::place(
-            &self.tenant.gate,
-            self.context.caller.user,
-            &self.gate,
-            &inner.slots,
-        );
-        let place = tokio::time::timeout_at(self.deadline, waited)
+        let is_anonymous = self.context.cx.actor == Actor::Anonymous;
+        let waited = async {
+            let of_all = if is_anonymous {
+                Some(admission::anonymous_place(&self.tenant.gate, &self.gate).await?)
+            } else {
+                None
+            };
+            let caller = self.context.caller.user;
+            let place =
+                admission::place(&self.tenant.gate, caller, &self.gate, &inner.slots).await?;
+            Ok::<_, Problem>((place, of_all))
+        };
+        let (place, of_all) = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
@@ -248,6 +278,10 @@ impl Going {
                 Err(error) => return Err(storage_problem(&error)),
             }
         }
+        let beside = self.shadow.as_ref().and_then(|shadow| {
+            let same = inner.storage.begin(self.context.tenant());
+            shadow.begin(inner, &self.tenant, &self.context, &self.work, same)
+        });
         let run = Run {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
@@ -271,13 +305,21 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            ran
+            // Also while it waited for the outside: whoever is not signed in holds no more calls than these.
+            drop(of_all);
+            (ran, usage)
         });
-        let ran = match running.await {
-            Ok(ran) => ran,
+        let (ran, usage) = match running.await {
+            Ok(ended) => ended,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+            Err(_) => (
+                Err(Failure::Host(Reason::Internal.into())),
+                Usage::default(),
+            ),
         };
+        if let Some(beside) = beside {
+            beside.compare(&ran, &usage).await;
+        }
         match ran {
             Ok(ran) => self.commit(ran).await,
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -296,6 +338,9 @@ impl Going {
             gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
+        if let (Some(check), Done::Json(tree)) = (&self.check, &done) {
+            check(tree)?;
+        }
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
             retry
                 .keep(&mut tx, reply)
@@ -363,7 +408,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        let measured = &self.context.plugin.measured;
+        measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

@@ -2,10 +2,12 @@
 
 class Router {
   path = $state(location.pathname);
+  search = $state(location.search);
 
   constructor() {
     addEventListener('popstate', () => {
       this.path = location.pathname;
+      this.search = location.search;
     });
     addEventListener('click', (event) => this.#follow(event));
   }
@@ -16,14 +18,21 @@ class Router {
     return match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
   }
 
+  /** `/x/<plugin>/<page>/<path>`. */
+  get page(): { plugin: string; page: string; path: string } | undefined {
+    const [, plugin, page, path] = /^\/x\/([^/]+)\/([^/]+)(?:\/(.*))?$/.exec(this.path) ?? [];
+    return plugin === undefined || page === undefined ? undefined : { plugin, page, path: decoded(path ?? '') };
+  }
+
   get place(): string {
     return this.path.split('/')[1] ?? '';
   }
 
   go(path: string, replace = false): void {
-    if (path === this.path) return;
+    if (path === this.path + this.search) return;
     history[replace ? 'replaceState' : 'pushState'](null, '', path);
     this.path = location.pathname;
+    this.search = location.search;
   }
 
   #follow(event: MouseEvent): void {
@@ -32,7 +41,15 @@ class Router {
     if (!link || link.target || link.origin !== location.origin || link.hasAttribute('download')) return;
     if (link.hash !== '' || link.dataset.external !== undefined) return;
     event.preventDefault();
-    this.go(link.pathname);
+    this.go(link.pathname + link.search);
+  }
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
   }
 }
 
