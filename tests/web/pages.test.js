@@ -92,12 +92,12 @@ test("a public form is filled by keyboard, keeps what was typed when it is refus
   await page.getByLabel("Name").fill(" ");
   await page.getByLabel("Name").fill("refuse");
   await page.getByRole("radio", { name: "Red" }).check();
-  await page.getByLabel("Good ones").getByLabel("Blue").check();
+  await page.getByRole("group", { name: "Good ones" }).getByLabel("Blue").check();
   await page.getByLabel("Age").fill("41");
   await page.getByRole("button", { name: "Send" }).press("Enter");
   await page.getByText("The survey has just been closed.").waitFor();
   assert.equal(await page.getByLabel("Why?").inputValue(), "Because\nI say so");
-  assert.ok(await page.getByLabel("Good ones").getByLabel("Blue").isChecked());
+  assert.ok(await page.getByRole("group", { name: "Good ones" }).getByLabel("Blue").isChecked());
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
 
   await page.getByLabel("Name").fill("Eva");
@@ -337,7 +337,7 @@ test("random trees never bring a script and never break the page", { timeout: 30
       link.click();
       link.remove();
     }, `/x/paged/echo/${seed}`);
-    await page.locator(`[data-path="${seed}"]`).waitFor();
+    await page.locator(`[data-path="${seed}"]`).waitFor({ state: "attached" });
     const drawn = await page.getByTestId("plugin-page").count();
     outcomes[drawn ? "drawn" : "refused"] += 1;
     const state = await page.evaluate(() => ({

@@ -18,8 +18,9 @@ use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::life::{self, Shadowing};
 use crate::outcome::{Failure, Fault, storage_problem};
-use crate::outside::{Held, Tape};
+use crate::outside::{Held, Tape, Within};
 use crate::pages::PageCheck;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
@@ -94,10 +95,21 @@ pub(crate) struct Going {
     /// For pages: whether the tree can be drawn.
     pub(crate) check: Option<PageCheck>,
     deadline: Instant,
+    /// The version that runs beside it, of which nothing is kept.
+    shadow: Option<Arc<Shadowing>>,
 }
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
+        self.call_within(call, Within::default()).await
+    }
+
+    /// A call that is made within others.
+    pub(crate) async fn call_within(
+        self: &Arc<Self>,
+        call: PluginCall,
+        within: Within,
+    ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
             .tenant(call.cx.tenant)
@@ -142,7 +154,8 @@ impl Inner {
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry).drive().await? {
+        let going = self.going(&tenant, active, errand, retry, within);
+        match going.drive().await? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -155,7 +168,8 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None).drive().await
+        let going = self.going(tenant, active, errand, None, Within::default());
+        going.drive().await
     }
 
     pub(crate) fn going(
@@ -164,6 +178,7 @@ impl Inner {
         active: &Active,
         errand: Errand,
         retry: Option<Retry>,
+        within: Within,
     ) -> Going {
         let Errand {
             cx,
@@ -172,6 +187,8 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        let own = Instant::now() + Duration::from_millis(wall_ms);
+        let deadline = within.until.map_or(own, |until| until.min(own));
         Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -182,18 +199,21 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                chance: active.shadow.as_ref().map(|_| life::shared()),
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
                 inner: Arc::clone(self),
                 gate: Arc::clone(&tenant.gate),
                 tape: Tape::default(),
+                within,
             }),
             work: Arc::new(work),
             retry,
             alongside,
             check: None,
-            deadline: Instant::now() + Duration::from_millis(wall_ms),
+            deadline,
+            shadow: active.shadow.clone(),
         }
     }
 }
@@ -258,6 +278,10 @@ impl Going {
                 Err(error) => return Err(storage_problem(&error)),
             }
         }
+        let beside = self.shadow.as_ref().and_then(|shadow| {
+            let same = inner.storage.begin(self.context.tenant());
+            shadow.begin(inner, &self.tenant, &self.context, &self.work, same)
+        });
         let run = Run {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
@@ -283,13 +307,19 @@ impl Going {
             watched.ended(&ran, &usage);
             // Also while it waited for the outside: whoever is not signed in holds no more calls than these.
             drop(of_all);
-            ran
+            (ran, usage)
         });
-        let ran = match running.await {
-            Ok(ran) => ran,
+        let (ran, usage) = match running.await {
+            Ok(ended) => ended,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+            Err(_) => (
+                Err(Failure::Host(Reason::Internal.into())),
+                Usage::default(),
+            ),
         };
+        if let Some(beside) = beside {
+            beside.compare(&ran, &usage).await;
+        }
         match ran {
             Ok(ran) => self.commit(ran).await,
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -378,7 +408,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        let measured = &self.context.plugin.measured;
+        measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

@@ -22,6 +22,7 @@ mod pace;
 mod package;
 mod packages;
 mod pages;
+mod perform;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -40,17 +41,21 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use life::RolloutState;
+pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
 };
+pub use outside::Schemas;
+pub use outside::connections::ConnectionView;
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
 pub use pages::{HttpRequest, HttpResponse, PageCall, PageCheck, PageRequest};
+pub use perform::{Deed, Moment};
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use settings::Settings;
 pub use vxp::{
-    File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
+    APPROVAL_BYTES_MAX, Approval, File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations,
+    Signature, Signer, Trust,
 };

@@ -10,6 +10,7 @@ use crate::capability::bindings::exports::vaxel::{http_in::http_in, pages::pages
 use crate::idempotency::Retry;
 use crate::manifest::Page;
 use crate::outcome::storage_problem;
+use crate::outside::Within;
 use crate::registry::Active;
 use crate::work::{Done, Work};
 use crate::{Runtime, runtime::Inner};
@@ -193,7 +194,7 @@ impl Inner {
             },
             alongside: None,
         };
-        let mut going = self.going(&tenant, active, errand, retry);
+        let mut going = self.going(&tenant, active, errand, retry, Within::default());
         going.check = Some(call.check);
         match going.drive().await? {
             Done::Json(tree) => Ok(tree),

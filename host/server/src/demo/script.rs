@@ -198,7 +198,7 @@ async fn play(
         admin: by.person.admin,
         permissions: Default::default(),
         assurance: "password".to_owned(),
-        ..Caller::default()
+        proof: None,
     };
     let reply = house
         .runtime

@@ -2,6 +2,7 @@
 
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { chat } from './chat.svelte.ts';
+import { deletions } from './deletions.svelte.ts';
 import { drafts } from './drafts.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
 import { pages } from './pages.svelte.ts';
@@ -30,6 +31,7 @@ export function startLive(): void {
   });
   client.onReady((resumed) => {
     void people.fetchPresence().catch(() => undefined);
+    if (session.has('chat')) deletions.resume();
     if (resumed) outbox.flush();
     else {
       void people.fetch().catch(() => undefined);
