@@ -87,7 +87,7 @@ impl Runtime {
             return Vec::new();
         };
         let mut plugins: Vec<_> = tenant.active.iter().collect();
-        plugins.sort_by(|(a, _), (b, _)| a.cmp(b));
+        plugins.sort_by_key(|(id, _)| *id);
         let each = plugins.into_iter().flat_map(|(id, active)| {
             let pages = active.plugin.manifest.pages.iter();
             pages
