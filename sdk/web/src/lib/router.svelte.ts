@@ -2,10 +2,19 @@
 
 class Router {
   path = $state(location.pathname);
+  /** Set while something unsaved stands here: it is given the way on, and decides whether to take it. */
+  hold: ((leave: () => void) => void) | undefined;
 
   constructor() {
     addEventListener('popstate', () => {
-      this.path = location.pathname;
+      const to = location.pathname;
+      if (!this.hold || to === this.path) {
+        this.path = to;
+        return;
+      }
+      // The browser has moved already: it is put back until the answer is known.
+      history.pushState(null, '', this.path);
+      this.go(to);
     });
     addEventListener('click', (event) => this.#follow(event));
   }
@@ -16,12 +25,24 @@ class Router {
     return match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
   }
 
+  /** The second part of `/plugins/<plugin>`. */
+  get plugin(): string | undefined {
+    return /^\/plugins\/([a-z][a-z0-9-]*)/.exec(this.path)?.[1];
+  }
+
   get place(): string {
     return this.path.split('/')[1] ?? '';
   }
 
   go(path: string, replace = false): void {
     if (path === this.path) return;
+    if (this.hold) {
+      this.hold(() => {
+        this.hold = undefined;
+        this.go(path, replace);
+      });
+      return;
+    }
     history[replace ? 'replaceState' : 'pushState'](null, '', path);
     this.path = location.pathname;
   }
@@ -38,3 +59,4 @@ class Router {
 
 export const router = new Router();
 export const chatPath = (conversation: string) => `/chat/${encodeURIComponent(conversation)}`;
+export const pluginPath = (plugin: string, part = '') => `/plugins/${plugin}${part && `/${part}`}`;
