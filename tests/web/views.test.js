@@ -41,6 +41,11 @@ const VIEWS = [
   { name: "groups", path: () => "/people/groups", ready: (page) => page.getByTestId("group").first() },
   { name: "roles", path: () => "/people/roles", ready: (page) => page.getByTestId("role").first() },
   { name: "plugins", path: () => "/plugins", ready: (page) => page.getByTestId("plugin").first() },
+  { name: "plugin", path: () => "/plugins/chat", ready: (page) => page.getByTestId("ask").first() },
+  { name: "plugin-settings", path: () => "/plugins/chat/settings", ready: (page) => page.getByTestId("plugin-head") },
+  { name: "plugin-use", path: () => "/plugins/chat/use", ready: (page) => page.getByTestId("use-sums") },
+  { name: "plugin-health", path: () => "/plugins/chat/health", ready: (page) => page.getByTestId("dead-letters") },
+  { name: "plugin-unknown", path: () => "/plugins/nobody", ready: (page) => page.getByRole("link", { name: /Alla tillägg|All plugins/ }).last() },
   { name: "settings", path: () => "/settings", ready: (page) => page.getByTestId("sign-out") },
 ];
 
@@ -61,6 +66,7 @@ const OVERLAYS = [
   { name: "role-edit", path: () => "/people/roles", open: changeRole, ready: (page) => page.getByTestId("role-changes") },
   { name: "role-add", path: () => "/people/roles", open: giveRole, ready: (page) => page.getByTestId("person-option").first() },
   { name: "role-delete", path: () => "/people/roles", open: (page) => page.getByTestId("role-delete").first().click(), ready: (page) => page.getByTestId("confirm") },
+  { name: "take-away", path: () => "/plugins/chat", open: takeAway, ready: (page) => page.getByTestId("uninstall-name") },
   { name: "switch-off", path: () => "/plugins", open: (page) => page.getByTestId("plugin-off").first().click(), ready: (page) => page.getByTestId("confirm") },
 ];
 
@@ -225,6 +231,11 @@ async function changeRole(page) {
   await page.getByTestId("role-edit").first().click();
   await page.locator('[data-testid="role-permission"][value="chat.moderate"]').uncheck();
   await page.locator('[data-testid="role-permission"][value="chat.read"]').check();
+}
+
+async function takeAway(page) {
+  await page.getByTestId("uninstall").click();
+  await page.getByTestId("uninstall-erase").check();
 }
 
 async function giveRole(page) {

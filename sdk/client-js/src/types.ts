@@ -175,7 +175,7 @@ export interface PluginDetails {
   update?: PluginUpdate | null;
   /** The version that a rollback would bring back. */
   former?: string | null;
-  rollout?: { version: string; state: 'running' | 'stopped' | 'done'; reason?: string | null } | null;
+  rollout?: { version: string; state: 'running' | 'stopped' | 'withdrawn' | 'done'; reason?: string | null } | null;
   permissions?: { name: string; summary: string; roles: string[] }[];
   pages?: { name: string; title: string; public: boolean; navigation: boolean }[];
   /** `every`: the five fields of crontab(5). */

@@ -1,6 +1,7 @@
 /** One plugin as an administrator has it open: what the server says of it, and what can be done with it. */
 
 import { Problem, type PluginAsk, type PluginDetails } from '@vaxel/client';
+import { tick } from 'svelte';
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { refreshSession } from '../state/live.ts';
 import { people } from '../state/people.svelte.ts';
@@ -10,6 +11,8 @@ import { count } from './amounts.ts';
 import { texts } from './texts/texts.ts';
 import { nameOf } from './words.ts';
 
+/** That a plugin rests, stops or is moved is told by nobody. */
+export const LOOK_MS = 20_000;
 /** As long as anything else that is taken back by a notice. */
 const UNDO_MS = 10_000;
 
@@ -33,8 +36,10 @@ export class PluginPage {
     void this.load();
     const here = () => void this.load();
     const stops = [client.on('plugins.switched', ({ plugin }) => plugin === this.id && here()), client.onReady((resumed) => resumed || here())];
+    const timer = setInterval(() => document.visibilityState === 'visible' && here(), LOOK_MS);
     addEventListener('focus', here);
     return () => {
+      clearInterval(timer);
       stops.forEach((stop) => stop());
       removeEventListener('focus', here);
     };
@@ -107,6 +112,9 @@ export class PluginPage {
       return false;
     } finally {
       this.busy = false;
+      await tick();
+      // What was pressed may be gone with what it changed.
+      if (document.activeElement === document.body) document.getElementById('plugin-head')?.focus({ preventScroll: true });
     }
   }
 }

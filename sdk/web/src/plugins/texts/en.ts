@@ -27,9 +27,10 @@ export const en = {
     waiting: { label: 'Waits for you', text: 'It waits until an administrator has agreed.' },
     resting: { label: 'Resting', text: 'It failed several times in a row and is given a rest. It is tried again by itself, usually within a minute; until then it answers nobody.' },
     suspended: { label: 'Stopped', text: 'The server has stopped it because it kept failing or took more than its share. Switch it off and on to try again, or go back to a former version.' },
-    unavailable: { label: 'Cannot be used', text: 'It cannot be used on this server.' },
+    unavailable: { label: 'Cannot be used', text: 'It cannot be used on this server' },
     migrating: { label: 'Being updated', text: 'What it has stored is being moved to a newer form. It comes back by itself when that is done.' },
   },
+  updateIsHere: 'A newer version waits until you have read what it asks for. The present one goes on as before.',
   consentWaits: 'It is not in use until you have read what it asks for and agreed.',
   updateWaits: (v: string) => `Version ${v} waits`,
 
@@ -37,6 +38,7 @@ export const en = {
 
   asks: {
     title: 'What it asks for',
+    titleOn: 'What it may do',
     none: 'It asks for nothing.',
     offLead: (name: string) => `${name} gets exactly what you agree to here, and only in your organization.`,
     onLead: 'This is what you have agreed to. What is not required can be taken back; that counts at once.',
@@ -50,8 +52,9 @@ export const en = {
     new: 'New',
     wider: 'Asks for more',
     addedHosts: 'Added:',
+    widerHint: 'If you refuse, it also loses what you have allowed of this before.',
     lastWeek: (times: string) => `Used ${n(times, 'time', 'times')} in the last week.`,
-    would: (times: string) => `Would have been used ${n(times, 'time', 'times')} last week.`,
+    would: (times: string, where: string) => `Would have been used ${n(times, 'time', 'times')} last week${where && ` (${where})`}.`,
     wouldNot: 'Would not have been used last week.',
     agreeOn: 'Agree and switch on',
     agreeOnNone: 'Switch on',
@@ -97,6 +100,7 @@ export const en = {
     wentBack: (name: string, v: string) => `${name} is back at version ${v}`,
     running: (v: string) => `Version ${v} is being brought out on this server, some organizations at a time.`,
     stopped: (v: string) => `Version ${v} was stopped on this server by itself.`,
+    withdrawn: (v: string) => `Version ${v} was taken back by whoever runs the server.`,
     done: (v: string) => `Version ${v} has been brought out everywhere.`,
   },
 

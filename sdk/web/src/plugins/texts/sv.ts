@@ -29,9 +29,10 @@ export const sv = {
     waiting: { label: 'Väntar på dig', text: 'Det väntar tills en administratör har godkänt.' },
     resting: { label: 'Vilar', text: 'Det har misslyckats flera gånger i rad och får vila. Det prövas igen av sig självt, oftast inom en minut; till dess svarar det ingen.' },
     suspended: { label: 'Stoppat', text: 'Servern har stoppat det för att det fortsatte att misslyckas eller tog mer än sin del. Slå av och på det för att försöka igen, eller gå tillbaka till en tidigare version.' },
-    unavailable: { label: 'Går inte att använda', text: 'Det kan inte användas på den här servern.' },
+    unavailable: { label: 'Går inte att använda', text: 'Det kan inte användas på den här servern' },
     migrating: { label: 'Uppdateras', text: 'Det som det har sparat flyttas till en nyare form. Det kommer tillbaka av sig självt när det är klart.' },
   },
+  updateIsHere: 'En nyare version väntar tills du har läst vad den ber om. Den nuvarande fungerar som förut.',
   consentWaits: 'Det används inte förrän du har läst vad det ber om och godkänt.',
   updateWaits: (v: string) => `Version ${v} väntar`,
 
@@ -39,6 +40,7 @@ export const sv = {
 
   asks: {
     title: 'Vad det ber om',
+    titleOn: 'Vad det får göra',
     none: 'Det ber inte om något.',
     offLead: (name: string) => `${name} får precis det du godkänner här, och bara i din organisation.`,
     onLead: 'Det här har ni godkänt. Det som inte krävs kan tas tillbaka; det gäller genast.',
@@ -52,8 +54,9 @@ export const sv = {
     new: 'Nytt',
     wider: 'Ber om mer',
     addedHosts: 'Tillkommer:',
+    widerHint: 'Nekar du förlorar det också det som du har tillåtit av detta förut.',
     lastWeek: (times: string) => `Använt ${n(times, 'gång', 'gånger')} den senaste veckan.`,
-    would: (times: string) => `Skulle ha använts ${n(times, 'gång', 'gånger')} förra veckan.`,
+    would: (times: string, where: string) => `Skulle ha använts ${n(times, 'gång', 'gånger')} förra veckan${where && ` (${where})`}.`,
     wouldNot: 'Skulle inte ha använts förra veckan.',
     agreeOn: 'Godkänn och slå på',
     agreeOnNone: 'Slå på',
@@ -99,6 +102,7 @@ export const sv = {
     wentBack: (name: string, v: string) => `${name} är tillbaka på version ${v}`,
     running: (v: string) => `Version ${v} är på väg ut på den här servern, några organisationer i taget.`,
     stopped: (v: string) => `Version ${v} har stoppats på den här servern av sig självt.`,
+    withdrawn: (v: string) => `Version ${v} har tagits tillbaka av den som sköter servern.`,
     done: (v: string) => `Version ${v} är ute överallt.`,
   },
 
