@@ -3,6 +3,7 @@
 import { Problem, type PluginAsk, type PluginDetails } from '@vaxel/client';
 import { tick } from 'svelte';
 import { i18n } from '../i18n/i18n.svelte.ts';
+import { read, write } from '../lib/store.ts';
 import { refreshSession } from '../state/live.ts';
 import { people } from '../state/people.svelte.ts';
 import { client, explain, session } from '../state/session.svelte.ts';
@@ -86,7 +87,11 @@ export class PluginPage {
   rollback(former: string): Promise<boolean> {
     const left = this.details;
     return this.#act(
-      () => client.call('plugins/rollback', { plugin: this.id }),
+      async () => {
+        await client.call('plugins/rollback', { plugin: this.id });
+        // Whoever has just left a version is not asked for it again.
+        if (left) stayOn(this.id, left.version);
+      },
       () => {
         const again = left ? { label: i18n.t.undo, run: () => void this.upgrade(left.version, granted(left.asks)) } : undefined;
         toasts.show(texts().versions.wentBack(this.name, former), { action: again, forMs: UNDO_MS });
@@ -118,5 +123,11 @@ export class PluginPage {
     }
   }
 }
+
+const stayKey = (plugin: string) => `stay:${plugin}`;
+
+/** Which update somebody at this device has decided to do without. */
+export const stayedFrom = (plugin: string) => read(stayKey(plugin));
+export const stayOn = (plugin: string, version: string | null) => write(stayKey(plugin), version);
 
 export const granted = (asks: readonly PluginAsk[]) => asks.filter((ask) => ask.granted).map((ask) => ask.id);

@@ -49,7 +49,9 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 export function fieldsOf(schema: Record<string, unknown>): Field[] {
   const required = Array.isArray(schema['required']) ? (schema['required'] as unknown[]) : [];
   const properties = isObject(schema['properties']) ? schema['properties'] : {};
-  return Object.entries(properties).map(([key, each]) => field(key, (isObject(each) ? each : {}) as Schema, required.includes(key)));
+  const fields = Object.entries(properties).map(([key, each]) => field(key, (isObject(each) ? each : {}) as Schema, required.includes(key)));
+  // Names come in the order of the alphabet: what must be filled in stands first.
+  return fields.sort((a, b) => Number(b.required) - Number(a.required));
 }
 
 function field(key: string, schema: Schema, required: boolean): Field {
