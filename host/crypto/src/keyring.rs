@@ -30,11 +30,13 @@ impl ErasureKey {
         Self(raw)
     }
 
-    pub(crate) const fn to_bytes(self) -> [u8; 16] {
+    /// Its number, as it is stored.
+    pub const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+    /// The key whose number was stored.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
 }

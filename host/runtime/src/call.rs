@@ -6,16 +6,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
+use crate::blobs;
+use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
+use crate::outside::{Held, Tape};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -38,6 +42,8 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
+    /// A proof of step-up that came with the call.
+    pub proof: Option<ShownProof>,
 }
 
 /// A call of a plugin's method.
@@ -173,8 +179,12 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             retry,
@@ -245,7 +255,14 @@ impl Going {
             time_left,
         };
         let plugin = &self.context.plugin;
-        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        // It goes with the instance, before the commit is waited for.
+        guest.held = Some(Held {
+            place,
+            tenant: Arc::clone(&self.tenant.gate),
+            plugin: Arc::clone(&self.gate),
+            caller: self.context.caller.user,
+        });
         let workers = inner
             .workers
             .handle()
@@ -254,8 +271,6 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            // Before the commit is waited for, and after the instance is gone.
-            drop(place);
             ran
         });
         let ran = match running.await {
@@ -277,6 +292,8 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            new_blobs,
+            gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
@@ -304,8 +321,12 @@ impl Going {
                 Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
             }
         }
+        if !new_blobs.is_empty() {
+            blobs::write_new(&inner.storage, tenant, new_blobs).await?;
+        }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }

@@ -3,16 +3,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring};
+use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
+use crate::admission::TenantGate;
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
+use crate::outside::{Held, Tape};
+use crate::pace::Pace;
 use crate::package::Plugin;
+use crate::runtime::Inner;
+use crate::settings::Settings;
 use crate::usage::Usage;
 use crate::{Caller, Limits};
 
@@ -31,8 +40,15 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// The proof that this call has spent, and for what: a re-run finds it here.
+    pub(crate) spent: Mutex<Option<(String, Proof)>>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) inner: Arc<Inner>,
+    /// The tenant's gate, which counts what leaves.
+    pub(crate) gate: Arc<TenantGate>,
+    /// What was heard from outside, the same in all attempts of a call.
+    pub(crate) tape: Tape,
 }
 
 impl Context {
@@ -53,7 +69,21 @@ pub(crate) struct Guest {
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
+    /// Blobs to be written before the commit.
+    pub(crate) new_blobs: Vec<NewBlob>,
+    /// Blobs whose files go once the commit is there.
+    pub(crate) gone_blobs: Vec<u128>,
     pub(crate) was_refused_memory: bool,
+    /// The plugin's settings, once it asked for them.
+    pub(crate) settings: Option<Arc<Settings>>,
+    /// Questions to the outside up to now.
+    pub(crate) asked: usize,
+    /// When the call must have ended.
+    pub(crate) deadline: Option<Instant>,
+    /// Its processor time, which rests while it waits for the outside.
+    pub(crate) pace: Option<Arc<Pace>>,
+    /// Its place among the calls of the tenant.
+    pub(crate) held: Option<Held>,
     /// Why the host ended the call from within a host function.
     pub(crate) stop: Option<Stop>,
 }
@@ -79,7 +109,14 @@ impl Guest {
             usage: Usage::default(),
             log_bytes: 0,
             new_subjects: BTreeSet::new(),
+            new_blobs: Vec::new(),
+            gone_blobs: Vec::new(),
             was_refused_memory: false,
+            settings: None,
+            asked: 0,
+            deadline: None,
+            pace: None,
+            held: None,
             stop: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The plugin runtime: components run in a fresh instance per call, inside one transaction, within named limits.
 
 mod admission;
+mod blobs;
 mod call;
 mod capability;
 mod compiled;
@@ -13,14 +14,17 @@ mod examine;
 mod guest;
 mod idempotency;
 mod instance;
+mod life;
 mod manifest;
 mod outcome;
+mod outside;
 mod pace;
 mod package;
 mod packages;
 mod registry;
 mod rehearsal;
 mod runtime;
+mod settings;
 mod trusted;
 mod usage;
 mod vxp;
@@ -28,20 +32,23 @@ mod work;
 mod workers;
 
 pub use admission::Health;
+pub use blobs::{Download, Upload};
 pub use call::{Caller, PluginCall};
 pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
-pub use directory::{Directory, Person};
+pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
+pub use life::RolloutState;
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
 };
 pub use package::{Method, PackageFiles};
-pub use packages::{Installed, PackageState, Packages, PackagesConfig};
-pub use registry::PluginState;
+pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
+pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
+pub use settings::Settings;
 pub use vxp::{
     File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
 };

@@ -79,6 +79,19 @@ impl Pace {
         )
     }
 
+    /// The guest waits for the outside: whatever else this thread does is not its work, and another slow call may go on.
+    pub(crate) fn rests(&self) {
+        let mut run = self.run.lock();
+        let ran = run.since.elapsed();
+        run.used += ran;
+        run.permit = None;
+    }
+
+    /// The guest goes on, maybe on another thread.
+    pub(crate) fn goes_on(&self) {
+        self.run.lock().since = Moment::now();
+    }
+
     /// Processor time up to now.
     pub(crate) fn used(&self) -> Duration {
         let run = self.run.lock();

@@ -11,6 +11,7 @@ use crate::guest::{Context, Guest};
 use crate::instance::{self, Run};
 use crate::manifest::Grants;
 use crate::outcome::Failure;
+use crate::outside::Tape;
 use crate::package::Plugin;
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
@@ -49,8 +50,12 @@ impl Inner {
                 plugin: Arc::clone(plugin),
                 grants: Arc::clone(grants),
                 is_rehearsal: true,
+                spent: parking_lot::Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
             }),
             work: Arc::new(work),
             slow: Arc::clone(&tenant.gate.slow),

@@ -203,26 +203,8 @@ enum PluginCommand {
     },
     #[command(flatten)]
     Package(crate::plugin::PackageCommand),
-    /// Switch a plugin on for an organization.
-    Enable {
-        #[command(flatten)]
-        place: Place,
-        /// Which organization, by its short name.
-        #[arg(long)]
-        tenant: String,
-        /// Which plugin.
-        plugin: String,
-    },
-    /// Switch a plugin off for an organization; its data stays.
-    Disable {
-        #[command(flatten)]
-        place: Place,
-        /// Which organization, by its short name.
-        #[arg(long)]
-        tenant: String,
-        /// Which plugin.
-        plugin: String,
-    },
+    #[command(flatten)]
+    Life(crate::plugin::LifeCommand),
 }
 
 #[derive(Subcommand)]

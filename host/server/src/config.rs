@@ -1,5 +1,6 @@
 //! What an operator may set: a file of TOML, then flags; unknown keys are refused before a port is bound.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     /// Plugin workers.
     pub(crate) plugins: Plugins,
+    /// What plugins may reach outside.
+    pub(crate) egress: Egress,
     /// Limits of the public doors.
     pub(crate) limits: GatewayLimits,
     /// Addresses of proxies whose forwarded headers count.
@@ -138,6 +141,18 @@ pub(crate) struct Plugins {
     /// Whether packages that nobody signed are taken: with --dev and --demo.
     #[serde(skip)]
     pub(crate) allow_unsigned: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Inner addresses with ports that plugins may reach all the same, like `127.0.0.1:8444`: for tests and development
+    /// only. Nothing else that is not on the internet can be reached, whatever its name.
+    pub(crate) allow: Vec<SocketAddr>,
+    /// Certificates of authorities in PEM that are trusted beside the machine's when plugins reach out.
+    pub(crate) ca: Option<PathBuf>,
+    /// Addresses of names that the machine's resolver does not know, or knows otherwise. They are judged like any.
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// Flags of `vaxel serve`; they win over the file.

@@ -11,6 +11,7 @@ use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
 use vaxel_gateway::Gateway;
 use vaxel_identity::{Identity, IdentityConfig, Tenant};
+use vaxel_net::{Egress, EgressConfig, SystemNames};
 use vaxel_ops::{CountedAlarms, Metrics};
 use vaxel_runtime::{Compiler, Packages, PackagesConfig, Runtime, RuntimeConfig};
 use vaxel_storage::{Storage, StorageConfig};
@@ -83,6 +84,7 @@ impl House {
         if let Some(workers) = config.plugins.workers {
             runtime_config.workers = workers;
         }
+        runtime_config.egress = Some(way_out(config, &clock)?);
         let runtime = Runtime::new(
             runtime_config,
             storage.clone(),
@@ -143,6 +145,18 @@ impl House {
     pub(crate) async fn close(self) {
         self.storage.close().await;
     }
+}
+
+/// The only way out for plugins.
+fn way_out(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Egress> {
+    let names = SystemNames {
+        fixed: config.egress.names.clone(),
+    };
+    let policy = EgressConfig {
+        ca: config.egress.ca.clone(),
+        allow: config.egress.allow.clone(),
+    };
+    Egress::new(policy, Arc::new(names), Arc::clone(clock)).context("the way out for plugins")
 }
 
 /// Who issues tokens: from the configuration, never from a request. The port that is listened on is no part of it, or

@@ -13,7 +13,7 @@ use crate::audit;
 use crate::doctor;
 use crate::house::House;
 use crate::output::Progress;
-use crate::plugin;
+use crate::plugin::{self, LifeOperation};
 
 /// A person to be added.
 #[derive(Debug, Deserialize, Serialize)]
@@ -59,11 +59,7 @@ pub(crate) enum Operation {
         plugin: PluginId,
         forget: bool,
     },
-    PluginSwitch {
-        tenant: String,
-        plugin: PluginId,
-        on: bool,
-    },
+    PluginLife(LifeOperation),
     AuditVerify {
         tenant: Option<String>,
         heads: Option<PathBuf>,
@@ -108,9 +104,7 @@ impl Operation {
                 plugin::install(house, &file, downgrade).await
             }
             Self::PackageRemove { plugin, forget } => plugin::remove(house, &plugin, forget).await,
-            Self::PluginSwitch { tenant, plugin, on } => {
-                plugin_switch(house, &tenant, &plugin, on).await
-            }
+            Self::PluginLife(life) => life.perform(house).await,
             Self::AuditVerify { tenant, heads } => audit::verify(house, tenant, heads).await,
             Self::RotateSigning => {
                 house.identity.rotate_signing_key().await?;
@@ -163,7 +157,7 @@ fn tenant_list(house: &House) -> Value {
     json!({ "items": items, "text": text })
 }
 
-fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
+pub(crate) fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
     house.identity.tenant_by_slug(slug).with_context(|| {
         format!("no organization is called {slug}; `vaxel tenant list` shows them")
     })
@@ -253,6 +247,7 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
         .map(|state| {
             let on = match &state.unavailable {
                 Some(why) => why,
+                None if state.needs_consent => "waits for consent",
                 None if state.enabled => "on",
                 None => "off",
             };
@@ -261,35 +256,9 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
         .collect();
     let items: Vec<Value> = states
         .iter()
-        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled, "unavailable": s.unavailable }))
+        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled, "state": s.state, "unavailable": s.unavailable }))
         .collect();
     Ok(json!({ "items": items, "text": lines.join("\n") }))
-}
-
-async fn plugin_switch(
-    house: &House,
-    slug: &str,
-    plugin: &PluginId,
-    on: bool,
-) -> anyhow::Result<Value> {
-    let tenant = tenant_named(house, slug)?;
-    let cx = OpCx::system(tenant.id, house.clock.now());
-    let action = if on {
-        house.runtime.enable(&cx, plugin).await?;
-        "plugins.enable"
-    } else {
-        house.runtime.disable(&cx, plugin).await?;
-        "plugins.disable"
-    };
-    house
-        .identity
-        .record_act(&cx, action, plugin.as_str())
-        .await?;
-    if let Some(gateway) = house.gateway.get() {
-        gateway.tell_plugin_switched(tenant.id, plugin, on);
-    }
-    let state = if on { "on" } else { "off; its data stays" };
-    Ok(json!({ "enabled": on, "text": format!("{plugin} is {state} for {slug}.") }))
 }
 
 async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Result<Value> {

@@ -2,7 +2,9 @@
 
 pub(crate) mod author;
 pub(crate) mod inspect;
+pub(crate) mod life;
 mod operate;
+mod tenant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +13,7 @@ use clap::Subcommand;
 
 use crate::cli::Place;
 
+pub(crate) use life::{LifeCommand, LifeOperation};
 pub(crate) use operate::{copy_packages, install, installed, remove, watch};
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
@@ -29,7 +32,7 @@ pub(crate) fn compile_if_told() -> Option<ExitCode> {
 /// What is done with packages.
 #[derive(Subcommand)]
 pub(crate) enum PackageCommand {
-    /// Install a package (.vxp) on this server, or a newer version of it. Organizations switch it on themselves.
+    /// Install a package (.vxp) on this server, beside its other versions. Organizations switch it on themselves.
     ///
     /// The package must be signed by a publisher in the trust file ([plugins] trust = "PATH" in the configuration,
     /// DATA/trust.toml by default); unsigned ones are taken only by a server that runs with --dev or --demo.

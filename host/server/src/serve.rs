@@ -21,8 +21,8 @@ use crate::{admin, audit, demo, output, plugin};
 /// How often certificates are looked at: changed files are taken into use, those whose end is near are renewed.
 const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
 
-/// How often ended sessions and links are cleared away.
-const IDENTITY_SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How often ended sessions and links are cleared away, and files that nobody kept.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 pub(crate) async fn run(
     data: PathBuf,
@@ -81,7 +81,7 @@ pub(crate) async fn run(
         names_changed,
         stop.clone(),
     ));
-    tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
+    tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     listeners.serve(&gateway, &tls)?;
@@ -223,8 +223,8 @@ async fn order_certificates(
     }
 }
 
-async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(IDENTITY_SWEEP_EVERY);
+async fn sweep(house: Arc<House>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -232,6 +232,13 @@ async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
         }
         if let Err(error) = house.identity.sweep().await {
             tracing::warn!("clearing ended sessions away: {error}");
+        }
+        for tenant in house.identity.tenants() {
+            match house.runtime.sweep_blobs(tenant.id).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(tenant.id = %tenant.id, gone, "files that nobody kept"),
+                Err(error) => tracing::warn!(tenant.id = %tenant.id, "sweeping files: {error}"),
+            }
         }
     }
 }

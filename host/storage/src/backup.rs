@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use vaxel_core::{AlarmLevel, Alarms};
 
+use crate::blobs::BLOBS_DIR;
 use crate::checkpoint::{Checkpoint, boot_id};
 use crate::disk::{RealDisk, make_dir, replace_file, sync_dir};
 use crate::engine::Shared;
@@ -67,6 +68,9 @@ impl Shared {
         let newest = snapshot::newest_live(&self.dir)?;
         let position = *self.applied.lock();
         let sources = self.sources(position, newest.as_ref())?;
+        // Behind the position: a row that is in the backup names a blob that was there before it.
+        let mut sources = sources;
+        sources.extend(self.blob_sources()?);
         let total = sources.iter().map(|(_, _, size)| size).sum();
         let mut done = 0;
         let mut files = Vec::new();
@@ -76,7 +80,19 @@ impl Shared {
         for (source, name, size) in sources {
             let before = done;
             let mut step = |bytes| progress(before + bytes, total);
-            let sha256 = copy(&source, &dir.join(&name), size, &mut step)?;
+            let target = dir.join(&name);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).map_err(StorageError::io("making a directory"))?;
+            }
+            let sha256 = match copy(&source, &target, size, &mut step) {
+                Ok(sha256) => sha256,
+                // Deleted meanwhile: no row of the present names it.
+                Err(_) if name.starts_with(BLOBS_DIR) && !source.exists() => {
+                    let _ = fs::remove_file(&target);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             done += size;
             files.push(Entry {
                 path: name,
@@ -121,6 +137,34 @@ impl Shared {
         replace_file(&RealDisk, &dir.join(MANIFEST_FILE), &text)
             .map_err(StorageError::io("writing the manifest"))?;
         Ok(report)
+    }
+
+    /// Every finished blob.
+    fn blob_sources(&self) -> Result<Vec<(PathBuf, String, u64)>, StorageError> {
+        let listing = || StorageError::io("listing blobs");
+        let root = self.dir.join(BLOBS_DIR);
+        let mut sources = Vec::new();
+        if !root.exists() {
+            return Ok(sources);
+        }
+        for tenant in fs::read_dir(root).map_err(listing())? {
+            let tenant = tenant.map_err(listing())?;
+            for blob in fs::read_dir(tenant.path()).map_err(listing())? {
+                let path = blob.map_err(listing())?.path();
+                let (Some(name), Ok(meta)) = (path.file_name(), fs::metadata(&path)) else {
+                    continue;
+                };
+                if path.extension().is_none() {
+                    let name = format!(
+                        "{BLOBS_DIR}/{}/{}",
+                        tenant.file_name().to_string_lossy(),
+                        name.to_string_lossy()
+                    );
+                    sources.push((path, name, meta.len()));
+                }
+            }
+        }
+        Ok(sources)
     }
 
     /// What to copy: from where, under which name, how many bytes of it.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod blobs;
 mod checkpoint;
 mod codec;
 mod commit;
@@ -36,6 +37,7 @@ mod verify;
 mod window;
 
 pub use backup::{BackupReport, restore};
+pub use blobs::{BLOB_BYTES_MAX, BlobFile, BlobInfo, BlobReader, BlobWriter};
 pub use commit::Commit;
 pub use disk::{Disk, LogFile, RealDisk};
 pub use error::{ReplayError, StorageError};

@@ -258,6 +258,10 @@ impl Storage {
         let _ = tokio::task::spawn_blocking(move || threads.stop(&shared)).await;
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The data directory.
     pub fn dir(&self) -> &Path {
         &self.shared.dir

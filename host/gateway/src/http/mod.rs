@@ -2,7 +2,8 @@
 
 pub(crate) mod admin;
 pub(crate) mod assets;
-pub(crate) mod body;
+pub(crate) mod blobs;
+mod body;
 pub(crate) mod calls;
 pub(crate) mod connections;
 pub(crate) mod cookie;

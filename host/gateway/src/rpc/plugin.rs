@@ -8,7 +8,8 @@ use jsonschema::Validator;
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, Reason};
-use vaxel_runtime::{Caller, Method, PluginCall};
+use vaxel_identity::Binding;
+use vaxel_runtime::{Caller, Method, PluginCall, ShownProof};
 
 use super::registry::{Answer, Invocation};
 use super::schema;
@@ -108,6 +109,10 @@ pub(crate) async fn call(
             .permissions_of(invocation.tenant.id, claims.user)
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
+        proof: invocation.proof.clone().map(|token| ShownProof {
+            token,
+            binding: Binding::Session(claims.session),
+        }),
     };
     let started = Instant::now();
     let outcome = gateway

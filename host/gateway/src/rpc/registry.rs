@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vaxel_core::{OpCx, Problem, Reason};
+use vaxel_crypto::Secret;
 use vaxel_identity::{Claims, Tenant};
 
 use super::schema;
@@ -48,6 +49,8 @@ pub(crate) struct Invocation {
     pub(crate) claims: Option<Arc<Claims>>,
     pub(crate) peer: IpAddr,
     pub(crate) http: Option<HttpSide>,
+    /// What was shown in a step-up, as it came with the call.
+    pub(crate) proof: Option<Secret<String>>,
     /// Where this organization's pages are, for links.
     pub(crate) origin: Arc<str>,
 }
@@ -115,8 +118,10 @@ impl Registry {
         super::roles::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
+        super::outside::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;
+        super::stepup::register(&mut registry)?;
         Ok(registry)
     }
 

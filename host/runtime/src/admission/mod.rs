@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vaxel_core::{Problem, Reason};
 
 use crate::Limits;
+use crate::capability::bindings::vaxel::types::types::Error;
+use crate::guest::guest_error;
 pub use breaker::Health;
 pub(crate) use breaker::{Breaker, Opened};
 use bucket::Bucket;
@@ -30,6 +32,9 @@ pub(crate) struct TenantGate {
     waiting: AtomicUsize,
     waiting_max: usize,
     bucket: Mutex<Bucket>,
+    /// For calls that wait for the outside.
+    pub(crate) outside: Arc<Semaphore>,
+    requests: Mutex<Bucket>,
 }
 
 /// The places of one plugin in one tenant, and whether it works.
@@ -42,7 +47,7 @@ pub(crate) struct PluginGate {
 pub(crate) struct Place {
     _plugin: Permit,
     _tenant: Permit,
-    _host: OwnedSemaphorePermit,
+    host: OwnedSemaphorePermit,
 }
 
 impl TenantGate {
@@ -56,7 +61,20 @@ impl TenantGate {
                 limits.tenant_calls_per_second,
                 limits.tenant_calls_burst,
             )),
+            outside: Arc::new(Semaphore::new(limits.tenant_outside)),
+            requests: Mutex::new(Bucket::new(
+                limits.tenant_requests_per_second,
+                limits.tenant_requests_burst,
+            )),
         }
+    }
+
+    /// Takes one request to the outside off the tenant's rate.
+    pub(crate) fn takes_request(&self) -> Result<(), Error> {
+        self.requests.lock().take().map_err(|wait_ms| Error {
+            retry_after_ms: Some(wait_ms),
+            ..guest_error("limit", "the organization sends more requests than it may")
+        })
     }
 
     /// Takes one call off the tenant's rate.
@@ -88,6 +106,27 @@ pub(crate) async fn place(
     plugin: &PluginGate,
     host: &Arc<Semaphore>,
 ) -> Result<Place, Problem> {
+    let (of_plugin, of_tenant) = own_places(tenant, caller, plugin).await?;
+    let of_host = match Arc::clone(host).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            let _counted = Counted::new(tenant)?;
+            let closed = |_| Problem::from(Reason::Unavailable);
+            Arc::clone(host).acquire_owned().await.map_err(closed)?
+        }
+    };
+    Ok(Place {
+        _plugin: of_plugin,
+        _tenant: of_tenant,
+        host: of_host,
+    })
+}
+
+async fn own_places(
+    tenant: &TenantGate,
+    caller: Caller,
+    plugin: &PluginGate,
+) -> Result<(Permit, Permit), Problem> {
     // The plugin's first: who waits there must not hold a place that another plugin could use.
     let of_plugin = match plugin.places.try_take() {
         Some(place) => place,
@@ -103,18 +142,33 @@ pub(crate) async fn place(
             tenant.places.take(caller).await
         }
     };
-    let of_host = match Arc::clone(host).try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => {
-            let _counted = Counted::new(tenant)?;
-            let closed = |_| Problem::from(Reason::Unavailable);
-            Arc::clone(host).acquire_owned().await.map_err(closed)?
-        }
-    };
+    Ok((of_plugin, of_tenant))
+}
+
+/// A call that let others have its place, and keeps its instance.
+pub(crate) struct Aside {
+    host: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Gives the tenant's and the plugin's place to others.
+    pub(crate) fn step_aside(self) -> Aside {
+        Aside { host: self.host }
+    }
+}
+
+/// Waits for a place again, in turn.
+pub(crate) async fn come_back(
+    aside: Aside,
+    tenant: &TenantGate,
+    caller: Caller,
+    plugin: &PluginGate,
+) -> Result<Place, Problem> {
+    let (of_plugin, of_tenant) = own_places(tenant, caller, plugin).await?;
     Ok(Place {
         _plugin: of_plugin,
         _tenant: of_tenant,
-        _host: of_host,
+        host: aside.host,
     })
 }
 

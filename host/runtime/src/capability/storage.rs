@@ -7,6 +7,9 @@ use super::bindings::vaxel::types::types::Error;
 use crate::guest::{Guest, Reply, guest_error};
 use crate::manifest::Cap;
 
+/// Of a keyed hash, what a key is made of: enough that nobody finds two names with the same.
+const BLIND_BYTES: usize = 16;
+
 impl Host for Guest {
     fn get(&mut self, key: Vec<u8>) -> Reply<Option<Vec<u8>>> {
         self.with_storage(Cap::Storage, 1, |tx, space| tx.get(space, &key))
@@ -38,8 +41,8 @@ impl Host for Guest {
         Ok(Err(guest_error("unavailable", "not yet")))
     }
 
-    fn blind(&mut self, _purpose: String, _name: Vec<u8>) -> Reply<Vec<u8>> {
-        Ok(Err(guest_error("unavailable", "not yet")))
+    fn blind(&mut self, purpose: String, name: Vec<u8>) -> Reply<Vec<u8>> {
+        Ok(self.blinded(&purpose, &name))
     }
 
     fn delete(&mut self, key: Vec<u8>) -> Reply<()> {
@@ -93,5 +96,28 @@ impl Host for Guest {
         // WIT lets this one not fail, so a guest that wants ids without end is ended.
         let id = id.map_err(|Error { code, .. }| wasmtime::Error::msg(code))?;
         Ok(format!("{id:032x}"))
+    }
+}
+
+impl Guest {
+    fn blinded(&mut self, purpose: &str, name: &[u8]) -> Result<Vec<u8>, Error> {
+        self.may_use(Cap::Storage)?;
+        self.ops = self.ops.saturating_add(1);
+        if self.ops > self.limits.storage_ops {
+            return Err(guest_error("limit", "too many operations in one call"));
+        }
+        let Some(context) = &self.context else {
+            return Err(guest_error("unavailable", "there is no tenant here"));
+        };
+        // A plugin's id has no colon, so no plugin names another's purpose.
+        let purpose = format!("plugin:{}:{purpose}", self.plugin);
+        let blinded = context.keyring.blind(context.tenant(), &purpose, name);
+        match blinded {
+            Ok(blinded) => Ok(blinded.into_iter().take(BLIND_BYTES).collect()),
+            Err(error) => {
+                tracing::error!(plugin.id = %self.plugin, %error, "blinding for a plugin");
+                Err(guest_error("unavailable", "nothing can be blinded now"))
+            }
+        }
     }
 }

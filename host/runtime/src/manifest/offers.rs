@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::asks::{is_host, is_method};
 use super::{Manifest, is_dotted_name, refuse};
-use crate::RuntimeError;
+use crate::{RuntimeError, settings};
 
 /// Most of each kind: an admin reads them all.
 const OFFERS_MAX: usize = 64;
@@ -202,6 +202,9 @@ impl Manifest {
         }
         self.check_pages()?;
         self.check_takes_part()?;
+        if let Some(fault) = self.settings.as_ref().and_then(settings::fault_of) {
+            return Err(refuse(fault));
+        }
         self.check_connections()
     }
 

@@ -12,6 +12,7 @@ use vaxel_crypto::VerifyingKey;
 
 use super::revocation::Revocations;
 use super::{Package, PackageError};
+use crate::Stage;
 
 /// The one format there is.
 const FORMAT: u32 = 1;
@@ -153,6 +154,11 @@ impl Trust {
             publishers,
             revocations,
         })
+    }
+
+    /// How far a version counts as promoted when it is installed.
+    pub(crate) fn first_stage(&self) -> Stage {
+        Stage::Production
     }
 
     /// The revocation list that the file names, if it names one and it is there.

@@ -30,6 +30,10 @@ pub const GLOBEX: TenantId = TenantId::from_u128(0x91);
 pub struct People(pub Arc<Mutex<BTreeMap<(TenantId, UserId), String>>>);
 
 impl Directory for People {
+    fn tenants(&self) -> Vec<TenantId> {
+        vec![ACME, GLOBEX]
+    }
+
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem> {
         let people = self.0.lock().unwrap();
         let name = people.get(&(tenant, user));

@@ -113,30 +113,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let (place, operation) = match command {
                 PluginCommand::Package(command) => return package(command, json).await,
                 PluginCommand::List { place, tenant } => (place, Operation::PluginList { tenant }),
-                PluginCommand::Enable {
-                    place,
-                    tenant,
-                    plugin,
-                } => (
-                    place,
-                    Operation::PluginSwitch {
-                        tenant,
-                        plugin: plugin.parse()?,
-                        on: true,
-                    },
-                ),
-                PluginCommand::Disable {
-                    place,
-                    tenant,
-                    plugin,
-                } => (
-                    place,
-                    Operation::PluginSwitch {
-                        tenant,
-                        plugin: plugin.parse()?,
-                        on: false,
-                    },
-                ),
+                PluginCommand::Life(command) => {
+                    let (place, life) = command.into_operation();
+                    (place, Operation::PluginLife(life))
+                }
             };
             perform(&place, operation, json).await
         }

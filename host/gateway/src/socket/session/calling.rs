@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use vaxel_core::{Actor, OpCx, Problem, Reason, RequestId};
+use vaxel_crypto::Secret;
 use vaxel_identity::Claims;
 use vaxel_ops::{Binding, Refusal};
 
@@ -25,6 +26,7 @@ impl Session {
         method: String,
         params: Value,
         idempotency_key: Option<String>,
+        proof: Option<Secret<String>>,
     ) -> Result<(), Bye> {
         let Some(claims) = self.outbox.claims() else {
             self.say_error(Some(id), &Problem::from(Reason::Unauthenticated));
@@ -50,6 +52,7 @@ impl Session {
             claims: Some(claims),
             peer: self.peer,
             http: None,
+            proof,
             origin: Arc::clone(&self.origin),
         };
         let gateway = self.gateway.clone();

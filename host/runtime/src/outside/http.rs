@@ -1,0 +1,226 @@
+//! Requests of a call to the outside: judged by what was granted, counted, sent side by side, and kept for a re-run.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vaxel_core::Reason;
+use vaxel_net::{Egress, EgressError, Incoming, Outgoing};
+
+use super::tape::{self, ASKED_MAX, Asked, Heard, Look, Tape};
+use crate::capability::bindings::vaxel::http::http::{Request, Response};
+use crate::capability::bindings::vaxel::types::types::Error;
+use crate::guest::{Context, Guest, guest_error};
+use crate::manifest::Cap;
+
+/// Requests of one `fetch-all`.
+pub(crate) const AT_ONCE_MAX: usize = 8;
+
+/// How long a request may take if nothing else is said; also the most.
+const TIMEOUT_MS: u32 = 10_000;
+
+/// What a call keeps of its time to say that there was no answer.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+type Answer = Result<Response, Error>;
+
+/// What becomes of a request.
+enum Prepared {
+    Heard(Answer),
+    Leaving(Ticket, Outgoing),
+}
+
+/// Where a question stands on the tape.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket {
+    place: usize,
+    asked: Asked,
+}
+
+impl Guest {
+    /// The answers to these requests, in their order.
+    pub(crate) async fn asks_outside(
+        &mut self,
+        requests: Vec<Request>,
+    ) -> wasmtime::Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let (mut slots, mut leaving) = (Vec::new(), Vec::new());
+        for (slot, request) in requests.into_iter().enumerate() {
+            answers.push(match self.prepared(slot, request) {
+                Ok(Prepared::Heard(answer)) => answer,
+                Ok(Prepared::Leaving(ticket, outgoing)) => {
+                    slots.push((slot, ticket));
+                    leaving.push(outgoing);
+                    // Until it has its own.
+                    Err(guest_error("unavailable", "no answer"))
+                }
+                Err(refused) => Err(refused),
+            });
+        }
+        let (Some(context), false) = (self.context.as_ref().map(Arc::clone), slots.is_empty())
+        else {
+            return Ok(answers);
+        };
+        let sent = match context.inner.outside.egress.clone() {
+            Some(egress) => {
+                self.while_aside(send_all(egress, context.tenant(), leaving))
+                    .await?
+            }
+            None => Err(guest_error("unavailable", "there is no way out here")),
+        };
+        let incoming = sent.unwrap_or_else(|refused| vec![Err(refused); slots.len()]);
+        for ((slot, ticket), answer) in slots.into_iter().zip(incoming) {
+            let kept = ticket.keep(&context.tape, answer);
+            if let Some(slot) = answers.get_mut(slot) {
+                *slot = kept;
+            }
+        }
+        Ok(answers)
+    }
+
+    fn prepared(&mut self, slot: usize, request: Request) -> Result<Prepared, Error> {
+        self.may_use(Cap::Http)?;
+        let unavailable = |what| Err(guest_error("unavailable", what));
+        let Some(context) = self.context.as_ref().map(Arc::clone) else {
+            return unavailable("there is no tenant here");
+        };
+        if context.is_rehearsal {
+            return unavailable("nothing leaves in a rehearsal");
+        }
+        if slot >= AT_ONCE_MAX {
+            return Err(guest_error("limit", "at most eight requests at once"));
+        }
+        let (ticket, heard) = self.looks(&context, fingerprint(&request))?;
+        if let Some(Heard::Http(answer)) = heard {
+            return Ok(Prepared::Heard(answer));
+        }
+        let leaving = context.gate.takes_request();
+        Ok(
+            match leaving.and_then(|()| self.outgoing(&context, request)) {
+                Ok(outgoing) => Prepared::Leaving(ticket, outgoing),
+                Err(refused) => Prepared::Heard(ticket.keep(&context.tape, Err(refused))),
+            },
+        )
+    }
+
+    /// What an earlier attempt of this call heard here. Counts the question.
+    pub(crate) fn looks(
+        &mut self,
+        context: &Context,
+        asked: Asked,
+    ) -> Result<(Ticket, Option<Heard>), Error> {
+        let place = self.asked;
+        if place >= ASKED_MAX {
+            return Err(guest_error("limit", "at most 16 requests in one call"));
+        }
+        self.asked += 1;
+        let ticket = Ticket { place, asked };
+        match context.tape.look(place, &asked) {
+            Look::New => Ok((ticket, None)),
+            Look::Heard(heard) => Ok((ticket, Some(heard))),
+            Look::Differs => Err(guest_error(
+                "conflict",
+                "an earlier attempt of this call asked for something else",
+            )),
+        }
+    }
+
+    fn outgoing(&self, context: &Context, request: Request) -> Result<Outgoing, Error> {
+        let left = self.deadline.map_or(LAST_WORDS, |deadline| {
+            deadline
+                .saturating_duration_since(Instant::now())
+                .saturating_sub(LAST_WORDS)
+        });
+        let wanted = request.timeout_ms.unwrap_or(TIMEOUT_MS).min(TIMEOUT_MS);
+        if request.connection.is_some() {
+            return Err(guest_error("unavailable", "the connection is missing"));
+        }
+        Ok(Outgoing {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: request.body.unwrap_or_default().into(),
+            timeout: left.min(Duration::from_millis(u64::from(wanted))),
+            hosts: Arc::new(hosts(context)),
+            credential: None,
+        })
+    }
+}
+
+impl Ticket {
+    fn keep(self, tape: &Tape, answer: Answer) -> Answer {
+        let too_much = guest_error("too-large", "the answers of one call are too large");
+        let too_much = Heard::Http(Err(too_much));
+        match tape.keep(self.place, self.asked, Heard::Http(answer), too_much) {
+            Heard::Http(answer) => answer,
+            Heard::Plugin(_) => Err(guest_error("unavailable", "no answer")),
+        }
+    }
+}
+
+/// Hosts that the manifest asks for and the organization granted.
+fn hosts(context: &Context) -> BTreeSet<String> {
+    let asks = context.plugin.asks.iter();
+    let asked = asks.filter(|ask| ask.id == Cap::Http.name());
+    let hosts = asked.flat_map(|ask| &ask.details);
+    hosts
+        .filter(|host| context.grants.has_detail(Cap::Http.name(), host))
+        .cloned()
+        .collect()
+}
+
+async fn send_all(
+    egress: Egress,
+    tenant: vaxel_core::TenantId,
+    outgoing: Vec<Outgoing>,
+) -> Vec<Answer> {
+    let mut running = tokio::task::JoinSet::new();
+    let mut answers: Vec<Answer> = Vec::new();
+    for (at, one) in outgoing.into_iter().enumerate() {
+        answers.push(Err(guest_error("unavailable", "no answer")));
+        let egress = egress.clone();
+        running.spawn(async move { (at, egress.fetch(tenant, one).await) });
+    }
+    while let Some(done) = running.join_next().await {
+        if let Ok((at, answer)) = done
+            && let Some(slot) = answers.get_mut(at)
+        {
+            *slot = answer.map(response).map_err(|error| refused(&error));
+        }
+    }
+    answers
+}
+
+fn response(incoming: Incoming) -> Response {
+    Response {
+        status: incoming.status,
+        headers: incoming.headers,
+        body: incoming.body.into(),
+    }
+}
+
+fn refused(error: &EgressError) -> Error {
+    let code = match error.reason() {
+        Reason::Invalid => "invalid",
+        Reason::Forbidden => "forbidden",
+        Reason::TooLarge => "too-large",
+        Reason::LimitReached => "limit",
+        _ => "unavailable",
+    };
+    guest_error(code, &error.to_string())
+}
+
+fn fingerprint(request: &Request) -> Asked {
+    let headers = request
+        .headers
+        .iter()
+        .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+    let parts = [
+        request.method.as_bytes(),
+        request.url.as_bytes(),
+        request.body.as_deref().unwrap_or_default(),
+        request.connection.as_deref().unwrap_or_default().as_bytes(),
+    ];
+    tape::asked("http", parts.into_iter().chain(headers))
+}
