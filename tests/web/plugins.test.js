@@ -129,7 +129,26 @@ test("what is not required is given and taken back while it runs", async () => {
   assert.equal(await ask(other, "crypto").getByTestId("ask-allow").isChecked(), false);
 });
 
+test("a switch by another administrator shows at once, on whatever page of it one is", async () => {
+  await open(other, "/plugins/faulty/settings");
+  await other.getByTestId("plugin-off").waitFor();
+  await anna.getByTestId("plugin-off").click();
+  await anna.getByTestId("confirm").getByText("Anna Lindqvist och").waitFor();
+  await anna.getByTestId("confirm").getByRole("button", { name: "Slå av" }).click();
+  await state(anna, "off").waitFor();
+  await state(other, "off").waitFor();
+  // What was agreed to is not asked again.
+  await open(anna, "/plugins");
+  await card(anna).getByTestId("plugin-on").focus();
+  await anna.keyboard.press("Enter");
+  await card(anna).getByTestId("plugin-off").waitFor();
+  await other.getByTestId("plugin-off").waitFor();
+  await until(anna, () => document.activeElement?.dataset.testid === "plugin-off");
+});
+
 test("an update waits with what is new in it; staying is as good an answer as agreeing", async () => {
+  await open(anna, "/plugins/faulty");
+  await anna.getByTestId("consent").waitFor();
   await open(other, "/plugins");
   await card(other).waitFor();
   await nord.install("2.0.0", second);
@@ -159,6 +178,7 @@ test("an update waits with what is new in it; staying is as good an answer as ag
 });
 
 test("going back is one press, and can be taken back", async () => {
+  await anna.getByTestId("versions").getByText("Version 1.0.0 användes före den").waitFor();
   await anna.getByTestId("rollback").click();
   await anna.getByTestId("plugin-head").getByText("Version 1.0.0").waitFor();
   assert.equal((await get()).version, "1.0.0");
@@ -198,23 +218,6 @@ test("settings are a form of the plugin's own, and what is wrong stands at the f
   assert.deepEqual((await get()).settings.values, { queue: "Felanmälan", limit: 12, words: ["akut", "vatten"] });
   await anna.reload();
   assert.equal(await field(anna, "queue").getByRole("textbox").inputValue(), "Felanmälan");
-});
-
-test("a switch by another administrator shows at once, on whatever page of it one is", async () => {
-  await open(other, "/plugins/faulty/settings");
-  await other.getByTestId("plugin-off").waitFor();
-  await anna.getByTestId("plugin-off").click();
-  await anna.getByTestId("confirm").getByText("Anna Lindqvist och").waitFor();
-  await anna.getByTestId("confirm").getByRole("button", { name: "Slå av" }).click();
-  await state(anna, "off").waitFor();
-  await state(other, "off").waitFor();
-  // What was agreed to is not asked again.
-  await open(anna, "/plugins");
-  await card(anna).getByTestId("plugin-on").focus();
-  await anna.keyboard.press("Enter");
-  await card(anna).getByTestId("plugin-off").waitFor();
-  await other.getByTestId("plugin-off").waitFor();
-  await until(anna, () => document.activeElement?.dataset.testid === "plugin-off");
 });
 
 test("taking it away with everything in it needs its name", async () => {
