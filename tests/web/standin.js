@@ -1,5 +1,6 @@
-// Answers of the server about plugins, made up: for states that no server can be brought to on demand, so that the pages
-// that show them can be looked at. Everything else goes to the real server behind.
+// Answers about plugins, made up, for what no server can be brought to on demand: every state at once, a week of use, an
+// answer that does not come. Everything else goes to the real server behind. What is to be proved of the server is not
+// proved with this; see plugins.test.js.
 
 const asks = [
   { id: "storage", kind: "capability", reason: "Keeps tickets, comments and who is on duty", details: [], required: true, granted: true },
@@ -91,7 +92,7 @@ export function world() {
   const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
   const letters = [
     { id: "1", kind: "job", name: "remind", attempts: 8, error: "unavailable: the mail server did not answer within 10 s", at: Date.now() - 3_600_000 },
-    { id: "2", kind: "event", name: "chat.message.created", attempts: 8, error: "trap: out of memory", at: Date.now() - 90_000_000 },
+    { id: "2", kind: "hook-after", name: "chat/messages.send", attempts: 8, error: "trap: out of memory", at: Date.now() - 90_000_000 },
   ];
   const find = ({ plugin }) => plugins.find((each) => each.id === plugin) ?? fail(404, "unknown_plugin", "There is no such plugin.");
   const grant = (plugin, ids) => plugin.asks.forEach((ask) => (ask.granted = ids ? ids.includes(ask.id) : true));
@@ -176,5 +177,8 @@ export async function stand(page, answers) {
     const { result, error } = await answer(method, route.request().postDataJSON());
     await route.fulfill({ status: error?.status ?? 200, contentType: error ? "application/problem+json" : "application/json", body: JSON.stringify(error ?? result) });
   });
-  return { tell: (topic, data) => lines.forEach((socket) => socket.send(JSON.stringify({ type: "event", topic, data }))) };
+  return {
+    /** Tells the page of something. */
+    tell: (topic, data) => lines.forEach((socket) => socket.send(JSON.stringify({ type: "event", topic, data }))),
+  };
 }

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { violations } from "./access.js";
-import { assertFine, openPage, screenshot, startBrowser } from "./browser.js";
+import { inspect, violations } from "./access.js";
+import { assertFine, openPage, startBrowser } from "./browser.js";
 import { call, openConversation, signIn } from "./screens.js";
 import { startServer } from "./server.js";
 
@@ -193,17 +193,6 @@ test("what was unread stands in sight under its divider when a conversation is o
   assert.ok(line.y >= box.y && line.y + line.height <= box.y + box.height, `the divider is at ${line.y}, the messages begin at ${box.y}`);
   await page.context().close();
 });
-
-/** Takes the picture, asks axe, and measures whether anything sticks out; answers what is wrong. */
-async function inspect(page, name) {
-  await page.evaluate(() => document.fonts.ready);
-  await page.waitForFunction(() => !document.querySelector("[data-testid=skeleton]"));
-  await screenshot(page, name);
-  const found = (await violations(page)).map((violation) => `${name}: ${violation}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (wide > 0) found.push(`${name}: ${wide} px stick out to the side`);
-  return found;
-}
 
 async function reactToLast(page) {
   const last = page.locator("[data-message]").last();

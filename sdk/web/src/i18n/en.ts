@@ -327,6 +327,8 @@ export const en = {
   },
   /** What the pages of administrators say of plugins comes with them. */
   plugins: {
+    connectionMade: 'The connection is made. You can close this page.',
+    connectionFailed: 'The connection was not made. Try it again from the page of the plugin.',
     enabled: (name: string) => `${name} is on`,
     disabled: (name: string) => `${name} is off`,
     known: {

@@ -329,6 +329,8 @@ export const sv = {
   },
   /** What the pages of administrators say of plugins comes with them. */
   plugins: {
+    connectionMade: 'Anslutningen är klar. Du kan stänga den här sidan.',
+    connectionFailed: 'Anslutningen blev inte klar. Försök igen från tilläggets sida.',
     enabled: (name: string) => `${name} är på`,
     disabled: (name: string) => `${name} är av`,
     known: {

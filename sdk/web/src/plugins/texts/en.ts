@@ -184,6 +184,8 @@ export const en = {
     password: 'Password',
     clientId: 'Client id',
     clientSecret: 'Client secret',
+    register: 'The first time: register Växel there',
+    registerHint: 'The other service gives a client id and mostly a secret. It asks for the address to come back to:',
     goOn: 'Go on to the other service',
     opens: 'Another page opens, where you agree. Come back here when you are done.',
   },
@@ -230,7 +232,7 @@ export const en = {
     discardBody: 'It will never be done. This cannot be undone.',
     retried: (what: string) => `${what} is tried again`,
     discarded: (what: string) => `${what} is thrown away`,
-    kinds: { job: 'Job', event: 'Event', after: 'After something was done', hook_after: 'After something was done', before: 'Before something is done', http: 'Request' } as Record<string, string>,
+    kinds: { job: 'Job', event: 'Event', 'hook-after': 'Afterwards' } as Record<string, string>,
   },
 
   uninstall: {

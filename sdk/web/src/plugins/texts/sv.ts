@@ -186,6 +186,8 @@ export const sv = {
     password: 'Lösenord',
     clientId: 'Klient-id',
     clientSecret: 'Klienthemlighet',
+    register: 'Första gången: registrera Växel där',
+    registerHint: 'Den andra tjänsten ger ett klient-id och oftast en hemlighet. Den frågar efter adressen att komma tillbaka till:',
     goOn: 'Gå vidare till den andra tjänsten',
     opens: 'En annan sida öppnas där du godkänner. Kom tillbaka hit när du är klar.',
   },
@@ -232,7 +234,7 @@ export const sv = {
     discardBody: 'Det blir aldrig gjort. Det går inte att ångra.',
     retried: (what: string) => `${what} prövas igen`,
     discarded: (what: string) => `${what} är kastat`,
-    kinds: { job: 'Jobb', event: 'Händelse', after: 'Efter att något gjorts', hook_after: 'Efter att något gjorts', before: 'Innan något görs', http: 'Begäran' } as Record<string, string>,
+    kinds: { job: 'Jobb', event: 'Händelse', 'hook-after': 'I efterhand' } as Record<string, string>,
   },
 
   uninstall: {
