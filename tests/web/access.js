@@ -26,7 +26,7 @@ export async function inspect(page, name) {
   await page.waitForFunction(() => !document.querySelector("[data-testid=skeleton]"));
   await screenshot(page, name);
   const found = (await violations(page)).map((violation) => `${name}: ${violation}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll(".page")].map((box) => box.scrollWidth - box.clientWidth)));
   if (wide > 0) found.push(`${name}: ${wide} px stick out to the side`);
   return found;
 }
