@@ -1,8 +1,9 @@
 //! Another company's server: HTTPS on loopback under names of its own, with an API that shows what it got.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -69,7 +70,7 @@ pub struct Outside {
     pub oauth: Arc<OAuth>,
     state: Arc<State>,
     ca: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 struct State {
@@ -85,7 +86,7 @@ impl Outside {
         let folder = tempfile::tempdir().expect("a folder");
         let ca = folder.path().join("ca.pem");
         let (pem, config) = certificates();
-        std::fs::write(&ca, pem).expect("writing the authority");
+        fs::write(&ca, pem).expect("writing the authority");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -107,16 +108,17 @@ impl Outside {
             oauth,
             state,
             ca,
-            _folder: folder,
+            folder,
         }
     }
 
     /// A server of ours that may reach this one and nothing else within, and comes with the fixture.
     pub fn known_to_host(&self) -> HostOptions {
-        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../stage/fixtures");
+        let plugins = self.folder.path().join("plugins");
+        self.brings_fixture(&plugins.join("outside"), |manifest| manifest);
         let config = format!(
             "{SMALL_LOG}\n\
-             [plugins]\ndir = '{fixtures}'\n\
+             [plugins]\ndir = '{}'\n\
              [egress]\nallow = ['{}']\nca = '{}'\n\
              [egress.names]\n\
              'api.outside.test' = ['127.0.0.1']\n\
@@ -124,12 +126,42 @@ impl Outside {
              'mapped.many.outside.test' = ['::ffff:127.0.0.1']\n\
              'metadata.many.outside.test' = ['169.254.169.254']\n\
              'inner.outside.test' = ['10.11.12.13']\n",
+            plugins.display(),
             SocketAddr::from(([127, 0, 0, 1], self.port)),
             self.ca.display()
         );
         HostOptions {
             config,
             ..HostOptions::default()
+        }
+    }
+
+    /// The fixture, whose manifest names this very server.
+    fn brings_fixture(&self, to: &Path, change: impl Fn(String) -> String) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stage/fixtures/outside");
+        fs::create_dir_all(to).expect("a folder");
+        fs::copy(from.join("component.wasm"), to.join("component.wasm")).expect("the fixture");
+        let manifest = fs::read_to_string(from.join("plugin.toml")).expect("its manifest");
+        let manifest = manifest.replace("https://api.outside.test/", &self.url("/"));
+        fs::write(to.join("plugin.toml"), change(manifest)).expect("a manifest");
+    }
+
+    /// Brings the fixture along under more names, `relay1` and on, each of which may call the next and the first.
+    pub fn brings_relays(&self, count: usize) {
+        for n in 1..=count {
+            let id = format!("relay{n}");
+            let to = self.folder.path().join("plugins").join(&id);
+            self.brings_fixture(&to, |manifest| {
+                let mut lines: Vec<String> = manifest.lines().map(str::to_owned).collect();
+                for line in &mut lines {
+                    if line.starts_with("methods = ") {
+                        *line = format!("methods = ['relay{}/call', 'outside/call']", n + 1);
+                    } else if !line.contains("outside.test") {
+                        *line = line.replace("\"outside", &format!("\"{id}"));
+                    }
+                }
+                lines.join("\n")
+            });
         }
     }
 

@@ -6,6 +6,7 @@ mod audit;
 mod audit_chain;
 mod audit_check;
 mod config;
+mod connections;
 mod directory;
 mod ended;
 mod error;
@@ -29,6 +30,10 @@ pub use audit::{AuditEntry, AuditPage, Outcome};
 pub use audit_chain::AuditHead;
 pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;
+pub use connections::{
+    Authorization, ConnectionError, ConnectionSpec, ConnectionState, Connections, CredentialKind,
+    Given, Ready,
+};
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};
 pub use groups::Group;

@@ -19,7 +19,7 @@ use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::outcome::{Failure, Fault, storage_problem};
-use crate::outside::{Held, Tape};
+use crate::outside::{Held, Tape, Within};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -95,6 +95,15 @@ struct Going {
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
+        self.call_within(call, Within::default()).await
+    }
+
+    /// A call that is made within others.
+    pub(crate) async fn call_within(
+        self: &Arc<Self>,
+        call: PluginCall,
+        within: Within,
+    ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
             .tenant(call.cx.tenant)
@@ -139,7 +148,8 @@ impl Inner {
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry).drive().await? {
+        let going = self.going(&tenant, active, errand, retry, within);
+        match going.drive().await? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -152,7 +162,8 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None).drive().await
+        let going = self.going(tenant, active, errand, None, Within::default());
+        going.drive().await
     }
 
     fn going(
@@ -161,6 +172,7 @@ impl Inner {
         active: &Active,
         errand: Errand,
         retry: Option<Retry>,
+        within: Within,
     ) -> Going {
         let Errand {
             cx,
@@ -169,6 +181,8 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        let own = Instant::now() + Duration::from_millis(wall_ms);
+        let deadline = within.until.map_or(own, |until| until.min(own));
         Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -185,11 +199,12 @@ impl Inner {
                 inner: Arc::clone(self),
                 gate: Arc::clone(&tenant.gate),
                 tape: Tape::default(),
+                within,
             }),
             work: Arc::new(work),
             retry,
             alongside,
-            deadline: Instant::now() + Duration::from_millis(wall_ms),
+            deadline,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use vaxel_identity::Connections;
 use vaxel_net::Egress;
 
 use crate::Compiler;
@@ -20,6 +21,8 @@ pub struct RuntimeConfig {
     pub pool_slots: u32,
     /// The way out for plugins; without it they reach nobody.
     pub egress: Option<Egress>,
+    /// Who holds their credentials.
+    pub connections: Option<Connections>,
     /// What one call, one plugin and one tenant may take.
     pub limits: Limits,
 }
@@ -35,6 +38,7 @@ impl RuntimeConfig {
             // Instances exist only while a call runs, so few are in use at a time; the rest is room for waiting ones.
             pool_slots: 256,
             egress: None,
+            connections: None,
             limits: Limits::default(),
         }
     }

@@ -17,7 +17,7 @@ use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
 use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
-use crate::outside::{Held, Tape};
+use crate::outside::{Held, Tape, Within};
 use crate::pace::Pace;
 use crate::package::Plugin;
 use crate::runtime::Inner;
@@ -49,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) gate: Arc<TenantGate>,
     /// What was heard from outside, the same in all attempts of a call.
     pub(crate) tape: Tape,
+    /// The calls that it is made within.
+    pub(crate) within: Within,
 }
 
 impl Context {

@@ -44,6 +44,8 @@ pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
 };
+pub use outside::Schemas;
+pub use outside::connections::ConnectionView;
 pub use package::{Method, PackageFiles};
 pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionState};
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};

@@ -11,7 +11,7 @@ use crate::guest::{Context, Guest};
 use crate::instance::{self, Run};
 use crate::manifest::Grants;
 use crate::outcome::Failure;
-use crate::outside::Tape;
+use crate::outside::{Tape, Within};
 use crate::package::Plugin;
 use crate::registry::TenantPlugins;
 use crate::runtime::Inner;
@@ -56,6 +56,7 @@ impl Inner {
                 inner: Arc::clone(self),
                 gate: Arc::clone(&tenant.gate),
                 tape: Tape::default(),
+                within: Within::default(),
             }),
             work: Arc::new(work),
             slow: Arc::clone(&tenant.gate.slow),

@@ -67,6 +67,7 @@ impl Runtime {
             compiler,
             pool_slots,
             egress,
+            connections,
             limits,
         } = config;
         let limits = Arc::new(limits);
@@ -77,7 +78,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 workers: Workers::start(workers, &engines)?,
-                outside: Outside::new(egress),
+                outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
                 storage,
                 directory: Arc::new(directory),

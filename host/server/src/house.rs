@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
 use vaxel_gateway::Gateway;
-use vaxel_identity::{Identity, IdentityConfig, Tenant};
+use vaxel_identity::{Connections, Identity, IdentityConfig, Tenant};
 use vaxel_net::{Egress, EgressConfig, SystemNames};
 use vaxel_ops::{CountedAlarms, Metrics};
 use vaxel_runtime::{Compiler, Packages, PackagesConfig, Runtime, RuntimeConfig};
@@ -84,7 +84,9 @@ impl House {
         if let Some(workers) = config.plugins.workers {
             runtime_config.workers = workers;
         }
-        runtime_config.egress = Some(way_out(config, &clock)?);
+        let egress = way_out(config, &clock)?;
+        runtime_config.connections = Some(Connections::new(identity.clone(), egress.clone()));
+        runtime_config.egress = Some(egress);
         let runtime = Runtime::new(
             runtime_config,
             storage.clone(),

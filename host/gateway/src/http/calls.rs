@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::{HeaderMap, HeaderValue, Request, header};
 use vaxel_core::{Actor, OpCx, Problem, Reason, RequestId};
-use vaxel_crypto::Secret;
 use vaxel_ops::Refusal;
 
 use super::cookie::{CookieChange, refresh_token};
@@ -140,10 +139,10 @@ const PROOF: &str = "vaxel-proof";
 /// The longest token of a proof.
 pub(crate) const PROOF_LEN_MAX: usize = 64;
 
-fn proof(headers: &HeaderMap) -> Option<Secret<String>> {
+fn proof(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(PROOF)?.to_str().ok()?;
     let fits = text.len() <= PROOF_LEN_MAX;
-    fits.then(|| Secret::new(text.to_owned()))
+    fits.then(|| text.to_owned())
 }
 
 fn device(headers: &HeaderMap) -> String {

@@ -5,6 +5,7 @@ pub(crate) mod assets;
 pub(crate) mod blobs;
 mod body;
 pub(crate) mod calls;
+pub(crate) mod connected;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod edge;

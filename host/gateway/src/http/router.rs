@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, header};
 use vaxel_core::{Problem, Reason, RequestId};
 
 use super::edge::{Edge, reads};
-use super::{Body, Response, assets, blobs, calls, problem, wellknown};
+use super::{Body, Response, assets, blobs, calls, connected, problem, wellknown};
 use crate::{Gateway, socket};
 
 /// The routes of every listener for people.
@@ -19,6 +19,7 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
         .route("/api/v1/blobs/{address}", get(blobs::get).put(blobs::put))
         .route("/api/v1/{namespace}/{method}", post(calls::call))
         .route("/api/v1/plugins/{plugin}/{method}", post(calls::call))
+        .route("/oauth/connections/callback", get(connected::callback))
         .route("/.well-known/jwks.json", get(wellknown::jwks))
         .route(
             "/.well-known/oauth-authorization-server",

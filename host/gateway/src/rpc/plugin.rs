@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, Reason};
 use vaxel_identity::Binding;
-use vaxel_runtime::{Caller, Method, PluginCall, ShownProof};
+use vaxel_runtime::{Caller, Method, PluginCall, Schemas, ShownProof};
 
 use super::registry::{Answer, Invocation};
 use super::schema;
@@ -47,6 +47,32 @@ impl PluginSchemas {
         self.0.insert(key, Arc::clone(&compiled));
         compiled
     }
+}
+
+/// What one plugin says to another is held to the same schemas.
+impl Schemas for PluginSchemas {
+    fn check_params(&self, method: &Arc<Method>, params: &Value) -> Result<(), Problem> {
+        let compiled = self.of(method);
+        let params_schema = compiled.params.as_ref().ok_or_else(broken)?;
+        schema::check_params(params_schema, params)
+    }
+
+    fn check_result(&self, method: &Arc<Method>, result: &Value) -> Result<(), Problem> {
+        let compiled = self.of(method);
+        let result_schema = compiled.result.as_ref().ok_or_else(broken)?;
+        result_schema.validate(result).map_err(|error| {
+            tracing::error!(plugin.id = %method.plugin, plugin.method = method.name, at = %error.instance_path(), error = %error.masked(), "result against schema");
+            broken()
+        })
+    }
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        Reason::Internal,
+        "The plugin did not answer as it promised.",
+    )
+    .with_code("plugin-fault")
 }
 
 /// Splits `plugins/chat/messages.send`.
@@ -88,11 +114,7 @@ pub(crate) async fn call(
             request.id = %invocation.cx.request,
             "{what}"
         );
-        Problem::new(
-            Reason::Internal,
-            "The plugin did not answer as it promised.",
-        )
-        .with_code("plugin-fault")
+        broken()
     };
     let params_schema = compiled
         .params
@@ -110,7 +132,7 @@ pub(crate) async fn call(
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
         proof: invocation.proof.clone().map(|token| ShownProof {
-            token,
+            token: token.into(),
             binding: Binding::Session(claims.session),
         }),
     };

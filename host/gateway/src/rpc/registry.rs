@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vaxel_core::{OpCx, Problem, Reason};
-use vaxel_crypto::Secret;
 use vaxel_identity::{Claims, Tenant};
 
 use super::schema;
@@ -50,7 +49,7 @@ pub(crate) struct Invocation {
     pub(crate) peer: IpAddr,
     pub(crate) http: Option<HttpSide>,
     /// What was shown in a step-up, as it came with the call.
-    pub(crate) proof: Option<Secret<String>>,
+    pub(crate) proof: Option<String>,
     /// Where this organization's pages are, for links.
     pub(crate) origin: Arc<str>,
 }

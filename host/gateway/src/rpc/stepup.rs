@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vaxel_core::{PluginId, Problem, UnixMs};
-use vaxel_crypto::Secret;
 use vaxel_identity::{Binding, NewProof, PROOF_MS};
 
 use super::registry::{Access, Invocation, Registry, Reply};
@@ -66,6 +65,7 @@ struct CheckPin {
 struct MadeProof {
     /// Sent with the call that it is for: as header `Vaxel-Proof`, or as `proof` of a frame.
     proof: String,
+    #[schemars(with = "u64")]
     expires_at: UnixMs,
 }
 
@@ -99,7 +99,7 @@ async fn check_pin(
         pin,
     } = params;
     identity
-        .check_pin(tenant, &plugin, &scope, Secret::new(pin))
+        .check_pin(tenant, &plugin, &scope, pin.into())
         .await
         .map_err(refused)?;
     let proof = identity

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, RequestId, UserId};
-use vaxel_crypto::Secret;
 use vaxel_storage::{Cursor, Event};
 
 use crate::fanout::presence::Status;
@@ -53,7 +52,7 @@ pub(crate) enum Inbound {
         params: Value,
         idempotency_key: Option<String>,
         /// What was shown in a step-up.
-        proof: Option<Secret<String>>,
+        proof: Option<String>,
     },
 }
 
@@ -100,10 +99,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Inbound, Malformed> {
                 method: method.into_owned(),
                 params,
                 idempotency_key: sent.idempotency_key,
-                proof: sent
-                    .proof
-                    .filter(|proof| proof.len() <= PROOF_LEN_MAX)
-                    .map(Secret::new),
+                proof: sent.proof.filter(|proof| proof.len() <= PROOF_LEN_MAX),
             })
         }
         _ => Err(bad(sent.id, "A frame is of type auth or call.")),

@@ -19,7 +19,7 @@ impl Host for Guest {
         self.asks_outside(requests).await
     }
 
-    fn state_of(&mut self, _connection: String) -> wasmtime::Result<ConnectionState> {
-        Ok(ConnectionState::Missing)
+    fn state_of(&mut self, connection: String) -> wasmtime::Result<ConnectionState> {
+        Ok(self.connection_state(&connection))
     }
 }

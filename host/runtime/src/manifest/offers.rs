@@ -293,6 +293,15 @@ impl Manifest {
                 ConnectionKind::ApiKey => connection.header.is_some(),
                 ConnectionKind::Basic => true,
             };
+            let addresses = [
+                &connection.authorize_url,
+                &connection.token_url,
+                &connection.revoke_url,
+            ];
+            let is_plain = |url: &&String| !url.starts_with("https://");
+            if let Some(url) = addresses.into_iter().flatten().find(is_plain) {
+                return Err(refuse(format!("{url} is no https address")));
+            }
             if !needs {
                 return Err(refuse(format!(
                     "the connection {name} lacks an address or a header that its kind needs"

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vaxel_core::Reason;
+use vaxel_core::{Reason, TenantId};
+use vaxel_identity as identity;
 use vaxel_net::{Egress, EgressError, Incoming, Outgoing};
 
+use super::connections::{self, Carried};
 use super::tape::{self, ASKED_MAX, Asked, Heard, Look, Tape};
-use crate::capability::bindings::vaxel::http::http::{Request, Response};
+use crate::capability::bindings::vaxel::http::http::{ConnectionState, Request, Response};
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, guest_error};
 use crate::manifest::Cap;
@@ -28,7 +30,13 @@ type Answer = Result<Response, Error>;
 /// What becomes of a request.
 enum Prepared {
     Heard(Answer),
-    Leaving(Ticket, Outgoing),
+    Leaving(Ticket, Leaving),
+}
+
+/// A request that goes out, and the credential that it carries.
+struct Leaving {
+    outgoing: Outgoing,
+    carried: Option<Carried>,
 }
 
 /// Where a question stands on the tape.
@@ -126,17 +134,18 @@ impl Guest {
         }
     }
 
-    fn outgoing(&self, context: &Context, request: Request) -> Result<Outgoing, Error> {
+    fn outgoing(&self, context: &Context, request: Request) -> Result<Leaving, Error> {
         let left = self.deadline.map_or(LAST_WORDS, |deadline| {
             deadline
                 .saturating_duration_since(Instant::now())
                 .saturating_sub(LAST_WORDS)
         });
         let wanted = request.timeout_ms.unwrap_or(TIMEOUT_MS).min(TIMEOUT_MS);
-        if request.connection.is_some() {
-            return Err(guest_error("unavailable", "the connection is missing"));
-        }
-        Ok(Outgoing {
+        let carried = match &request.connection {
+            Some(name) => Some(carried(context, name)?),
+            None => None,
+        };
+        let outgoing = Outgoing {
             method: request.method,
             url: request.url,
             headers: request.headers,
@@ -144,11 +153,70 @@ impl Guest {
             timeout: left.min(Duration::from_millis(u64::from(wanted))),
             hosts: Arc::new(hosts(context)),
             credential: None,
-        })
+        };
+        Ok(Leaving { outgoing, carried })
+    }
+
+    /// How a connection is for who calls.
+    pub(crate) fn connection_state(&mut self, name: &str) -> ConnectionState {
+        let context = self.context.as_ref().map(Arc::clone);
+        let (Some(context), Ok(())) = (context, self.may_use(Cap::Http)) else {
+            return ConnectionState::Missing;
+        };
+        let state = carried(&context, name).map(|carried| {
+            let Carried {
+                connections,
+                spec,
+                user,
+            } = carried;
+            connections.state(context.tenant(), user, &spec)
+        });
+        match state {
+            Ok(Ok(identity::ConnectionState::Connected)) => ConnectionState::Connected,
+            Ok(Ok(identity::ConnectionState::Expired)) => ConnectionState::Expired,
+            Ok(Ok(identity::ConnectionState::Missing)) | Err(_) => ConnectionState::Missing,
+            Ok(Err(error)) => {
+                tracing::error!(plugin.id = %self.plugin, %error, "a connection cannot be read");
+                ConnectionState::Missing
+            }
+        }
     }
 }
 
+/// The connection of this name in the manifest, and whose it is.
+fn carried(context: &Context, name: &str) -> Result<Carried, Error> {
+    let manifest = &context.plugin.manifest;
+    let mut all = manifest.connections.iter();
+    let Some(connection) = all.find(|connection| connection.name == name) else {
+        return Err(guest_error(
+            "invalid",
+            "the manifest has no such connection",
+        ));
+    };
+    let Some(connections) = context.inner.outside.connections.clone() else {
+        return Err(guest_error("unavailable", "the connection is missing"));
+    };
+    Ok(Carried {
+        connections,
+        spec: connections::spec(&manifest.id, connection),
+        user: context.caller.user,
+    })
+}
+
 impl Ticket {
+    pub(super) fn keep_plugin(
+        self,
+        tape: &Tape,
+        answer: Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
+        let too_much = guest_error("too-large", "the answers of one call are too large");
+        let too_much = Heard::Plugin(Err(too_much));
+        match tape.keep(self.place, self.asked, Heard::Plugin(answer), too_much) {
+            Heard::Plugin(answer) => answer,
+            Heard::Http(_) => Err(guest_error("unavailable", "no answer")),
+        }
+    }
+
     fn keep(self, tape: &Tape, answer: Answer) -> Answer {
         let too_much = guest_error("too-large", "the answers of one call are too large");
         let too_much = Heard::Http(Err(too_much));
@@ -170,26 +238,40 @@ fn hosts(context: &Context) -> BTreeSet<String> {
         .collect()
 }
 
-async fn send_all(
-    egress: Egress,
-    tenant: vaxel_core::TenantId,
-    outgoing: Vec<Outgoing>,
-) -> Vec<Answer> {
+async fn send_all(egress: Egress, tenant: TenantId, leaving: Vec<Leaving>) -> Vec<Answer> {
     let mut running = tokio::task::JoinSet::new();
     let mut answers: Vec<Answer> = Vec::new();
-    for (at, one) in outgoing.into_iter().enumerate() {
+    for (at, one) in leaving.into_iter().enumerate() {
         answers.push(Err(guest_error("unavailable", "no answer")));
         let egress = egress.clone();
-        running.spawn(async move { (at, egress.fetch(tenant, one).await) });
+        running.spawn(async move { (at, send(&egress, tenant, one).await) });
     }
     while let Some(done) = running.join_next().await {
         if let Ok((at, answer)) = done
             && let Some(slot) = answers.get_mut(at)
         {
-            *slot = answer.map(response).map_err(|error| refused(&error));
+            *slot = answer;
         }
     }
     answers
+}
+
+async fn send(egress: &Egress, tenant: TenantId, leaving: Leaving) -> Answer {
+    let Leaving {
+        mut outgoing,
+        carried,
+    } = leaving;
+    let ready = match carried {
+        Some(carried) => Some(carried.ready(tenant).await?),
+        None => None,
+    };
+    outgoing.credential = ready.as_ref().map(|ready| ready.credential.clone());
+    let incoming = egress.fetch(tenant, outgoing).await;
+    let incoming = incoming.map_err(|error| refused(&error))?;
+    Ok(response(match ready {
+        Some(ready) => ready.hide(incoming),
+        None => incoming,
+    }))
 }
 
 fn response(incoming: Incoming) -> Response {

@@ -6,6 +6,7 @@ use vaxel_core::{PluginId, Problem};
 use vaxel_runtime::{Ask, AskKind, Manifest, PluginDetail, RolloutState, Update};
 
 use super::{StateView, Which, refused};
+use crate::rpc::outside::{self, ConnectionView, SettingsView};
 use crate::rpc::registry::{Access, Invocation, Registry, Reply};
 use crate::rpc::schema;
 use crate::{Gateway, GatewayError};
@@ -49,6 +50,11 @@ struct DetailView {
     permissions: Vec<PermissionView>,
     pages: Vec<PageView>,
     jobs: Vec<JobView>,
+    /// What can be set, while it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SettingsView>,
+    /// Credentials that the host holds for it, while it is on.
+    connections: Vec<ConnectionView>,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     unavailable: Option<String>,
@@ -205,7 +211,13 @@ async fn get(
         .runtime()
         .detail(invocation.tenant.id, &params.plugin)
         .map_err(refused)?;
-    Ok(view(detail).into())
+    let (settings, connections) = outside::given(&gateway, &invocation, &params.plugin)?;
+    let view = DetailView {
+        settings,
+        connections,
+        ..view(detail)
+    };
+    Ok(view.into())
 }
 
 fn view(detail: PluginDetail) -> DetailView {
@@ -235,6 +247,8 @@ fn view(detail: PluginDetail) -> DetailView {
         permissions,
         pages,
         jobs,
+        settings: None,
+        connections: Vec::new(),
         unavailable: state.unavailable,
     }
 }

@@ -34,9 +34,9 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 /// One plugin.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Which {
+pub(crate) struct Which {
     #[schemars(schema_with = "schema::plugin_id")]
-    plugin: PluginId,
+    pub(crate) plugin: PluginId,
 }
 
 /// How a plugin is doing, in a word.

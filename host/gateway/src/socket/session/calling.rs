@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use vaxel_core::{Actor, OpCx, Problem, Reason, RequestId};
-use vaxel_crypto::Secret;
 use vaxel_identity::Claims;
 use vaxel_ops::{Binding, Refusal};
 
@@ -26,7 +25,7 @@ impl Session {
         method: String,
         params: Value,
         idempotency_key: Option<String>,
-        proof: Option<Secret<String>>,
+        proof: Option<String>,
     ) -> Result<(), Bye> {
         let Some(claims) = self.outbox.claims() else {
             self.say_error(Some(id), &Problem::from(Reason::Unauthenticated));
