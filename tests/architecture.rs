@@ -25,7 +25,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ops", &["core", "net", "storage"]),
     (
         "gateway",
-        &["core", "net", "storage", "identity", "runtime", "ops"],
+        &[
+            "core", "net", "crypto", "storage", "identity", "runtime", "ops",
+        ],
     ),
     (
         "server",

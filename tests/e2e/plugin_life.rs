@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
-use vaxel_tests::packages::{path, with_publisher};
+use vaxel_tests::packages::{Publisher, offline, path, trusts, with_publisher};
 use vaxel_tests::{Person, TestHost};
 
 fn installs(host: &TestHost, file: &Path) {
@@ -282,4 +282,119 @@ async fn organizations_run_different_versions_side_by_side() {
     let upgrade = json!({"plugin": "chat", "version": "1.0.0"});
     let refused = anna.client.call("plugins/upgrade", upgrade).await;
     assert_eq!(refused.unwrap_err().code(), "comes_with_server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_goes_to_production_with_two_approvals_and_never_with_one_twice() {
+    let (host, acme) = with_publisher().await;
+    let anna = host.sign_in("acme", "anna").await;
+    let approvers = ["Eva", "Nils", "Mallory"].map(|name| Publisher::new(&host, name));
+    let [eva, nils, mallory] = &approvers;
+    let mut four_eyes = String::new();
+    for (name, approver) in [("Eva", eva), ("Nils", nils)] {
+        let key = &approver.public;
+        four_eyes.push_str(&format!("[[approvers]]\nname = '{name}'\nkey = '{key}'\n"));
+    }
+    installs(&host, &acme.package("1.0.0"));
+    does(&anna, "enable", json!({})).await;
+    let trust = std::fs::read_to_string(host.data().join("trust.toml")).unwrap();
+    let with_rule = |approvers: &str| {
+        trust.replacen("format = 1\n", "format = 1\napprovals_required = 2\n", 1) + approvers
+    };
+    // One key for two people is one person; more approvals than approvers are none at all.
+    let one_key = format!("[[approvers]]\nname = 'Eva'\nkey = '{}'\n", eva.public);
+    for bad in [
+        one_key.clone(),
+        format!("{one_key}{}", one_key.replace("Eva", "Nils")),
+    ] {
+        std::fs::write(host.data().join("trust.toml"), with_rule(&bad)).unwrap();
+        let file = acme.package("1.0.1");
+        let refused = block_in_place(|| host.try_command(&["plugin", "install", path(&file)], ""));
+        assert!(!refused.ok);
+    }
+    std::fs::write(host.data().join("trust.toml"), with_rule(&four_eyes)).unwrap();
+
+    // What was there before stays in production; what comes now begins at the beginning.
+    let file = acme.variant("2.0.0", "other", |manifest| manifest);
+    installs(&host, &file);
+    assert!(answers(&anna).await);
+    assert!(does(&anna, "get", json!({})).await["update"].is_null());
+    let refused = tries(&anna, "upgrade", json!({"version": "2.0.0"})).await;
+    assert_eq!(refused.unwrap_err(), (422, "not_promoted".to_owned()));
+    block_in_place(|| host.command(&["tenant", "stage", "acme", "development"]));
+    does(&anna, "upgrade", json!({"version": "2.0.0"})).await;
+    assert!(answers(&anna).await);
+    block_in_place(|| host.command(&["tenant", "stage", "acme", "production"]));
+    assert!(!answers(&anna).await, "it is not for production");
+    assert_eq!(does(&anna, "get", json!({})).await["state"], "unavailable");
+
+    let approved = |by: &Publisher, stage: &str, file: &Path| {
+        let name = format!("{}.{stage}.approval", by.thumbprint);
+        let out = host.scratch(&name);
+        let key = path(&by.key).to_owned();
+        offline(
+            &host,
+            &[
+                "approve",
+                path(file),
+                "--stage",
+                stage,
+                "--key",
+                &key,
+                "-o",
+                path(&out),
+            ],
+        );
+        out
+    };
+    let promote = |approvals: &[&Path]| {
+        let mut args = vec!["plugin", "promote", "faulty", "2.0.0"];
+        for approval in approvals {
+            args.extend(["--approval", path(approval)]);
+        }
+        block_in_place(|| host.try_command(&args, ""))
+    };
+    let refused = |approvals: &[&Path], says: &str| {
+        let answer = promote(approvals);
+        assert!(
+            !answer.ok && answer.stderr.contains(says),
+            "{says}: {}",
+            answer.stderr
+        );
+    };
+    let by_eva = approved(eva, "staging", &file);
+    let of_other = approved(nils, "staging", &acme.package("2.0.1"));
+    refused(&[&by_eva, &of_other], "another package");
+    let by_nils = approved(nils, "staging", &file);
+    refused(&[&by_eva], "2 are required");
+    refused(&[&by_eva, &by_eva], "cannot approve it twice");
+    refused(
+        &[&by_eva, &approved(mallory, "staging", &file)],
+        &mallory.thumbprint,
+    );
+    let publisher = approved(&acme, "staging", &file);
+    refused(&[&by_eva, &publisher], &acme.thumbprint);
+    // An approval says what it was signed for, and nothing else.
+    let forged = host.scratch("forged.approval");
+    let text = std::fs::read_to_string(&by_nils).unwrap();
+    std::fs::write(&forged, text.replace("staging", "production")).unwrap();
+    refused(&[&forged], "no stage is left out");
+    assert!(promote(&[&by_eva, &by_nils]).ok);
+    refused(&[&by_eva, &by_nils], "already");
+    refused(&[&forged, &forged], "did not sign");
+    let far = [
+        approved(eva, "production", &file),
+        approved(nils, "production", &file),
+    ];
+    let promoted = promote(&[&far[0], &far[1]]);
+    assert!(promoted.ok, "{}", promoted.stderr);
+    assert!(answers(&anna).await, "from the next call on");
+    // Who approves no longer takes nothing back, and a restart neither.
+    trusts(&host, &[("Acme AB", &acme)], "");
+    host.restart();
+    anna.client
+        .login("anna", vaxel_tests::PASSWORD)
+        .await
+        .unwrap();
+    assert!(answers(&anna).await);
 }

@@ -49,6 +49,15 @@ title = "Urgent words"
 type = "string"
 `;
 
+const CONNECTION = `
+[[connections]]
+name = "tickets"
+title = "The ticket system"
+kind = "api_key"
+hosts = ["api.example.com"]
+header = "x-key"
+`;
+
 const SECOND = `
 [[capabilities]]
 name = "http"
@@ -62,7 +71,7 @@ reason = "Keeps photos of what is broken"
 `;
 
 const optional = (name) => (manifest) => manifest.replace(new RegExp(`(name = "${name}"\\nreason = "[^"]*")`), "$1\nrequired = false");
-const first = (manifest) => optional("crypto")(manifest) + FIRST;
+const first = (manifest) => optional("crypto")(manifest) + FIRST + CONNECTION;
 const second = (manifest) => optional("crypto")(manifest) + SECOND;
 
 const get = async (plugin = "faulty") => call(server, "acme", "anna", "plugins/get", { plugin });
@@ -218,6 +227,19 @@ test("settings are a form of the plugin's own, and what is wrong stands at the f
   assert.deepEqual((await get()).settings.values, { queue: "Felanmälan", limit: 12, words: ["akut", "vatten"] });
   await anna.reload();
   assert.equal(await field(anna, "queue").getByRole("textbox").inputValue(), "Felanmälan");
+});
+
+test("a credential is entered once, held by the server, and given up again", async () => {
+  const tickets = anna.locator('[data-connection="tickets"]');
+  await tickets.getByText("Skickas bara till api.example.com").waitFor();
+  await tickets.getByTestId("connect").click();
+  await anna.getByTestId("connect-secret").fill("a-key-that-nobody-reads");
+  await anna.keyboard.press("Enter");
+  await tickets.getByText("Ansluten", { exact: true }).waitFor();
+  assert.ok(!JSON.stringify(await get()).includes("a-key-that-nobody-reads"));
+  await tickets.getByTestId("disconnect").click();
+  await anna.getByTestId("confirm").getByRole("button", { name: "Koppla från" }).click();
+  await tickets.getByText("Inte ansluten").waitFor();
 });
 
 test("taking it away with everything in it needs its name", async () => {

@@ -18,6 +18,7 @@ use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::life::{self, Shadowing};
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::outside::{Held, Tape, Within};
 use crate::registry::{Active, TenantPlugins};
@@ -91,6 +92,8 @@ struct Going {
     retry: Option<Retry>,
     alongside: Option<Alongside>,
     deadline: Instant,
+    /// The version that runs beside it, of which nothing is kept.
+    shadow: Option<Arc<Shadowing>>,
 }
 
 impl Inner {
@@ -193,6 +196,7 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                chance: active.shadow.as_ref().map(|_| life::shared()),
                 spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
@@ -205,6 +209,7 @@ impl Inner {
             retry,
             alongside,
             deadline,
+            shadow: active.shadow.clone(),
         }
     }
 }
@@ -263,6 +268,10 @@ impl Going {
                 Err(error) => return Err(storage_problem(&error)),
             }
         }
+        let beside = self.shadow.as_ref().and_then(|shadow| {
+            let same = inner.storage.begin(self.context.tenant());
+            shadow.begin(inner, &self.tenant, &self.context, &self.work, same)
+        });
         let run = Run {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
@@ -286,13 +295,19 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            ran
+            (ran, usage)
         });
-        let ran = match running.await {
-            Ok(ran) => ran,
+        let (ran, usage) = match running.await {
+            Ok(ended) => ended,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+            Err(_) => (
+                Err(Failure::Host(Reason::Internal.into())),
+                Usage::default(),
+            ),
         };
+        if let Some(beside) = beside {
+            beside.compare(&ran, &usage).await;
+        }
         match ran {
             Ok(ran) => self.commit(ran).await,
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -378,7 +393,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        let measured = &self.context.plugin.measured;
+        measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

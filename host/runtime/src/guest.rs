@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
-use vaxel_crypto::{ErasureKey, Keyring};
+use vaxel_crypto::{ErasureKey, Keyring, random_bytes};
 use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
@@ -15,6 +15,7 @@ use crate::admission::TenantGate;
 use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
+use crate::life::{Chance, Drawn};
 use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
 use crate::outside::{Held, Tape, Within};
@@ -28,6 +29,9 @@ use crate::{Caller, Limits};
 /// Most new subjects of one call: each costs a durable key.
 const NEW_SUBJECTS_MAX: usize = 16;
 
+/// Most random bytes of one host call.
+pub(crate) const RANDOM_BYTES_MAX: usize = 1_024;
+
 /// Tables of one instance are for indirect calls, so this is thousands of functions.
 const TABLE_ELEMENTS_MAX: usize = 20_000;
 
@@ -40,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// Chance that it shares with another run of the same call.
+    pub(crate) chance: Option<Arc<Chance>>,
     /// The proof that this call has spent, and for what: a re-run finds it here.
     pub(crate) spent: Mutex<Option<(String, Proof)>>,
     pub(crate) keyring: Arc<Keyring>,
@@ -70,6 +76,8 @@ pub(crate) struct Guest {
     pub(crate) ops: usize,
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
+    /// How much of the shared chance it has had.
+    pub(crate) drawn: Drawn,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
     /// Blobs to be written before the commit.
     pub(crate) new_blobs: Vec<NewBlob>,
@@ -110,6 +118,7 @@ impl Guest {
             ops: 0,
             usage: Usage::default(),
             log_bytes: 0,
+            drawn: Drawn::default(),
             new_subjects: BTreeSet::new(),
             new_blobs: Vec::new(),
             gone_blobs: Vec::new(),
@@ -184,6 +193,22 @@ impl Guest {
             self.new_subjects.insert(key);
         }
         Ok(key)
+    }
+
+    /// Random bytes: its own, or those of the call that it is compared with.
+    pub(crate) fn random(&mut self, len: usize) -> Vec<u8> {
+        let chance = self
+            .context
+            .as_ref()
+            .and_then(|context| context.chance.as_ref());
+        match chance {
+            Some(chance) => chance.bytes(&mut self.drawn, len),
+            None => {
+                let mut bytes = random_bytes::<RANDOM_BYTES_MAX>().to_vec();
+                bytes.truncate(len);
+                bytes
+            }
+        }
     }
 
     /// Notes why and gives the error that unwinds the guest.

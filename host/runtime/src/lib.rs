@@ -39,7 +39,7 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use life::RolloutState;
+pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,
@@ -52,5 +52,6 @@ pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, Up
 pub use runtime::Runtime;
 pub use settings::Settings;
 pub use vxp::{
-    File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations, Signature, Signer, Trust,
+    APPROVAL_BYTES_MAX, Approval, File, PACKAGE_BYTES_MAX, Package, PackageError, Revocations,
+    Signature, Signer, Trust,
 };

@@ -4,6 +4,7 @@
 mod beliefs;
 mod files;
 mod looking;
+mod promotion;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct VersionState {
     pub installed_at: UnixMs,
     /// How far it was promoted.
     pub stage: Stage,
+    /// Who approved that, by stage.
+    pub approved_by: BTreeMap<Stage, Vec<String>>,
     /// Why it is not in use, if it is not.
     pub unavailable: Option<String>,
 }
@@ -138,6 +141,7 @@ impl Packages {
             let mut believed = packages.inner.changing.lock().await;
             packages.inner.look_over(&mut believed, &rows).await;
         }
+        packages.inner.runtime.open_rollouts()?;
         Ok(packages)
     }
 
@@ -216,6 +220,7 @@ impl Packages {
         } else {
             inner.rows.put(plugin, &row.removed()).await?;
         }
+        inner.runtime.forget_rollout(plugin).await?;
         if is_ours {
             registry.change(plugin, |family| *family = Family::default());
         }

@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    /// Held while rollouts are set going, looked at or ended.
+    pub(crate) steering: tokio::sync::Mutex<()>,
     pub(crate) outside: Outside,
     engines: Engines,
     cache_dir: PathBuf,
@@ -80,6 +82,7 @@ impl Runtime {
                 workers: Workers::start(workers, &engines)?,
                 outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
+                steering: tokio::sync::Mutex::default(),
                 storage,
                 directory: Arc::new(directory),
                 keyring,
@@ -231,7 +234,7 @@ impl Runtime {
     }
 
     async fn turn(&self, cx: &OpCx, plugin: &PluginId, turn: Turn<'_>) -> Result<(), RuntimeError> {
-        self.inner.turn(cx, plugin, turn).await.map(|_| ())
+        self.inner.turn(cx, plugin, &turn).await.map(|_| ())
     }
 
     /// Says what a tenant is for: versions run there that are promoted so far.

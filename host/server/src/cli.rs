@@ -143,6 +143,15 @@ enum TenantCommand {
         #[arg(long, default_value = "sv", value_parser = parse_locale)]
         locale: Locale,
     },
+    /// Say what an organization is for: it runs the versions of plugins that are promoted so far.
+    Stage {
+        #[command(flatten)]
+        place: Place,
+        /// Which organization, by its short name.
+        slug: String,
+        /// development, staging or production.
+        stage: vaxel_runtime::Stage,
+    },
     /// List the organizations.
     List {
         #[command(flatten)]

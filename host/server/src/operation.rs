@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use vaxel_core::{Locale, OpCx, PluginId, TenantId};
 use vaxel_crypto::Secret;
 use vaxel_identity::{NewTenant, NewUser, Tenant};
+use vaxel_runtime::{Approval, Stage};
 
 use crate::audit;
 use crate::doctor;
@@ -59,7 +60,16 @@ pub(crate) enum Operation {
         plugin: PluginId,
         forget: bool,
     },
+    PackagePromote {
+        plugin: PluginId,
+        version: String,
+        approvals: Vec<Approval>,
+    },
     PluginLife(LifeOperation),
+    TenantStage {
+        tenant: String,
+        stage: Stage,
+    },
     AuditVerify {
         tenant: Option<String>,
         heads: Option<PathBuf>,
@@ -104,7 +114,13 @@ impl Operation {
                 plugin::install(house, &file, downgrade).await
             }
             Self::PackageRemove { plugin, forget } => plugin::remove(house, &plugin, forget).await,
+            Self::PackagePromote {
+                plugin,
+                version,
+                approvals,
+            } => plugin::promote(house, &plugin, &version, &approvals).await,
             Self::PluginLife(life) => life.perform(house).await,
+            Self::TenantStage { tenant, stage } => tenant_stage(house, &tenant, stage).await,
             Self::AuditVerify { tenant, heads } => audit::verify(house, tenant, heads).await,
             Self::RotateSigning => {
                 house.identity.rotate_signing_key().await?;
@@ -130,6 +146,19 @@ pub(crate) async fn tenant_add(house: &House, new: NewTenant) -> anyhow::Result<
         "hosts": tenant.hosts,
         "text": format!("Organization {} ({}) at {}.", tenant.slug, tenant.name, tenant.hosts.join(", ")),
     }))
+}
+
+/// Says what an organization is for.
+async fn tenant_stage(house: &House, slug: &str, stage: Stage) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    house.runtime.set_stage(tenant.id, stage).await?;
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    let identity = &house.identity;
+    identity
+        .record_act(&cx, "tenant.stage", stage.as_str())
+        .await?;
+    let text = format!("{slug} runs what is promoted to {}.", stage.as_str());
+    Ok(json!({ "stage": stage, "text": text }))
 }
 
 fn tenant_list(house: &House) -> Value {

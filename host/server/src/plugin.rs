@@ -4,6 +4,7 @@ pub(crate) mod author;
 pub(crate) mod inspect;
 pub(crate) mod life;
 mod operate;
+mod rollout;
 mod tenant;
 
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ use clap::Subcommand;
 use crate::cli::Place;
 
 pub(crate) use life::{LifeCommand, LifeOperation};
-pub(crate) use operate::{copy_packages, install, installed, remove, watch};
+pub(crate) use operate::{copy_packages, install, installed, promote, remove, watch};
+pub(crate) use rollout::steer;
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
 pub(crate) const COMPILE: &str = "compile-component";
@@ -90,6 +92,32 @@ pub(crate) enum PackageCommand {
         place: Place,
         /// The package.
         file: PathBuf,
+    },
+    /// Sign that a package may go as far as a stage, where the operator wants such approvals.
+    Approve {
+        /// The package.
+        file: PathBuf,
+        /// How far: staging or production.
+        #[arg(long)]
+        stage: vaxel_runtime::Stage,
+        /// The secret key's file; the trust file names its public half under [[approvers]].
+        #[arg(long)]
+        key: PathBuf,
+        /// Where to write the approval; beside the package by default.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Let an installed version go one stage further, with the approvals that the trust file requires.
+    Promote {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin.
+        plugin: vaxel_core::PluginId,
+        /// Which version.
+        version: String,
+        /// The file of an approval; given once for each.
+        #[arg(long = "approval", required = true)]
+        approvals: Vec<PathBuf>,
     },
     /// Add packages and keys to a signed revocation list, making it if it is not there.
     Revoke {

@@ -83,6 +83,7 @@ pub(crate) async fn run(
     ));
     tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
     listeners.serve(&gateway, &tls)?;
     if let Some(demo) = &demo {

@@ -93,6 +93,11 @@ impl Transaction {
         self.tenant.id
     }
 
+    /// The number of the commit that all reads are as of.
+    pub fn as_of(&self) -> u64 {
+        self.start
+    }
+
     /// Whether nothing would be stored.
     pub fn is_read_only(&self) -> bool {
         self.writes.is_empty()

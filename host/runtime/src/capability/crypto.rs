@@ -2,15 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use vaxel_crypto::{ErasureKey, Purpose, random_bytes};
+use vaxel_crypto::{ErasureKey, Purpose};
 
 use super::bindings::vaxel::crypto::crypto::Host;
 use super::bindings::vaxel::types::types::Error;
-use crate::guest::{Guest, Reply, guest_error};
+use crate::guest::{Guest, RANDOM_BYTES_MAX, Reply, guest_error};
 use crate::manifest::Cap;
-
-/// Most random bytes of one host call.
-const RANDOM_BYTES_MAX: usize = 1_024;
 
 /// Most bytes in a sealed text: it stands in a link.
 const SEALED_BYTES_MAX: usize = 2_048;
@@ -33,9 +30,7 @@ impl Host for Guest {
                 "at most 1024 random bytes at once",
             )));
         }
-        let mut bytes = random_bytes::<RANDOM_BYTES_MAX>().to_vec();
-        bytes.truncate(len);
-        Ok(Ok(bytes))
+        Ok(Ok(Guest::random(self, len)))
     }
 
     fn seal(&mut self, purpose: String, data: Vec<u8>, ttl_ms: u64) -> Reply<String> {

@@ -92,7 +92,16 @@ impl Host for Guest {
     }
 
     fn new_id(&mut self) -> wasmtime::Result<String> {
-        let id = self.with_storage(Cap::Storage, 1, |tx, _| Ok(tx.new_id()))?;
+        let chance = self.context.as_ref().and_then(|c| c.chance.clone());
+        let mut drawn = std::mem::take(&mut self.drawn);
+        let id = self.with_storage(Cap::Storage, 1, |tx, _| {
+            Ok(match &chance {
+                Some(chance) => chance.id(&mut drawn, || tx.new_id()),
+                None => tx.new_id(),
+            })
+        });
+        self.drawn = drawn;
+        let id = id?;
         // WIT lets this one not fail, so a guest that wants ids without end is ended.
         let id = id.map_err(|Error { code, .. }| wasmtime::Error::msg(code))?;
         Ok(format!("{id:032x}"))

@@ -21,12 +21,15 @@ pub enum RolloutState {
     Done,
 }
 
-/// Whom it is meant for.
+/// Whom a rollout is meant for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Target {
+pub enum Target {
+    /// These.
     Tenants(BTreeSet<TenantId>),
+    /// So many in a hundred.
     Percent(u8),
+    /// Everybody.
     All,
 }
 
@@ -34,7 +37,7 @@ pub(crate) enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rollout {
     pub(crate) version: String,
-    /// What others are offered meanwhile.
+    /// What most others run meanwhile: it is compared with that, and that is what others are offered.
     pub(crate) base: String,
     pub(crate) target: Target,
     pub(crate) state: RolloutState,
@@ -44,6 +47,7 @@ pub(crate) struct Rollout {
     pub(crate) keep: bool,
     /// When this target was set.
     pub(crate) began_at: UnixMs,
+    /// Why it ended.
     pub(crate) reason: Option<String>,
 }
 
@@ -51,6 +55,12 @@ impl Rollout {
     /// Whether the version is not for everybody.
     pub(crate) fn holds_back(&self) -> bool {
         self.state != RolloutState::Done
+    }
+
+    /// Whether those who have it go back.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        let ended = [RolloutState::Stopped, RolloutState::Withdrawn];
+        ended.contains(&self.state) && !self.keep
     }
 }
 
@@ -74,4 +84,28 @@ fn lot(plugin: &PluginId, tenant: TenantId) -> u16 {
     hash.update(tenant.to_bytes());
     let [a, b, ..]: [u8; 32] = hash.finalize().into();
     u16::from_be_bytes([a, b]) % 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(percent: u8, plugin: &str) -> BTreeSet<u128> {
+        let plugin: PluginId = plugin.parse().unwrap();
+        let target = Target::Percent(percent);
+        let tenants = 0..1_000;
+        tenants
+            .filter(|n| target.includes(&plugin, TenantId::from_u128(*n)))
+            .collect()
+    }
+
+    #[test]
+    fn a_percentage_is_about_that_many_and_grows_by_adding() {
+        let (some, more) = (chosen(20, "chat"), chosen(50, "chat"));
+        assert!((150..250).contains(&some.len()), "{}", some.len());
+        assert!(some.is_subset(&more));
+        assert_eq!(chosen(100, "chat").len(), 1_000);
+        assert!(chosen(0, "chat").is_empty());
+        assert_ne!(some, chosen(20, "polls"));
+    }
 }

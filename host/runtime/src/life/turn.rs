@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vaxel_core::{OpCx, PluginId};
+use vaxel_core::{OpCx, PluginId, TenantId};
 
 use crate::manifest::Grants;
 use crate::package::Plugin;
@@ -40,12 +40,26 @@ pub(crate) enum Turn<'a> {
 }
 
 impl Inner {
+    /// Whether a turn would be possible as things stand.
+    pub(super) fn would_turn(&self, tenant: TenantId, plugin: &PluginId, turn: &Turn<'_>) -> bool {
+        let family = self.registry.family(plugin);
+        self.registry.tenant(tenant).is_ok_and(|tenant| {
+            let decided = Decision {
+                plugin,
+                family: family.as_deref(),
+                stage: tenant.stage,
+                switch: tenant.switch(plugin),
+            };
+            decided.of(turn).is_ok()
+        })
+    }
+
     /// Turns the switch. What it was before comes back.
     pub(crate) async fn turn(
         &self,
         cx: &OpCx,
         plugin: &PluginId,
-        turn: Turn<'_>,
+        turn: &Turn<'_>,
     ) -> Result<Option<Switch>, RuntimeError> {
         for _ in 0..TRIES {
             let tenant = self.registry.tenant(cx.tenant)?;
@@ -57,7 +71,7 @@ impl Inner {
                 stage: tenant.stage,
                 switch: before.as_ref(),
             };
-            let after = decided.of(&turn)?;
+            let after = decided.of(turn)?;
             let ends_suspension = !matches!(turn, Turn::Grant(_));
             let turned =
                 self.registry
@@ -92,8 +106,26 @@ impl Decision<'_> {
                 }))
             }
             Turn::Upgrade { version, grants } => self.to(version, grants, false).map(Some),
-            Turn::Move { version } => self.to(version, None, true).map(Some),
-            Turn::Rollback => self.back().map(Some),
+            Turn::Move { version } => {
+                if self
+                    .switch
+                    .is_some_and(|switch| switch.left.as_deref() == Some(version))
+                {
+                    return Err(RuntimeError::refused(
+                        "left",
+                        "its administrators went back",
+                    ));
+                }
+                self.to(version, None, true).map(Some)
+            }
+            Turn::Rollback => {
+                let (family, switch) = self.is_on()?;
+                let left = Some(family.version_of(switch).to_owned());
+                Ok(Some(Switch {
+                    left,
+                    ..self.back()?
+                }))
+            }
             Turn::TakeBack { version } => {
                 let (family, switch) = self.is_on()?;
                 let moved = switch.former.as_ref().is_some_and(|f| f.by_rollout);
@@ -137,6 +169,7 @@ impl Decision<'_> {
             granted: Arc::new(granted),
             version: (!family.is_brought_along).then(|| version.to_owned()),
             former,
+            left: self.switch.and_then(|switch| switch.left.clone()),
         })
     }
 
@@ -188,6 +221,7 @@ impl Decision<'_> {
             granted: Arc::new(granted),
             version: Some(version.to_owned()),
             former: Some(former(family, switch, by_rollout)),
+            left: None,
         })
     }
 
@@ -209,6 +243,7 @@ impl Decision<'_> {
             granted: Arc::clone(&former.granted),
             version: Some(former.version.clone()),
             former: None,
+            left: None,
         })
     }
 

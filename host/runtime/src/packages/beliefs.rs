@@ -10,7 +10,7 @@ use crate::vxp::{Package, PackageError, Revocations, Signer, Trust};
 #[derive(Clone)]
 pub(super) struct Beliefs {
     pub(super) trust: Trust,
-    revoked: Option<Revocations>,
+    pub(super) revoked: Option<Revocations>,
     /// The trust file's text may say the same in another way; looking over everything again costs little.
     pub(super) stamp: (String, Option<u64>),
 }

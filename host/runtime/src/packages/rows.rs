@@ -50,6 +50,9 @@ pub(super) struct Kept {
     pub(super) hash: String,
     pub(super) installed_at: UnixMs,
     pub(super) stage: Stage,
+    /// Who approved it, by stage.
+    #[serde(default)]
+    pub(super) approved_by: BTreeMap<Stage, Vec<String>>,
 }
 
 /// A row of when only one version was kept.
@@ -73,6 +76,7 @@ impl From<RowOfOne> for Row {
             hash: row.hash,
             installed_at: row.installed_at,
             stage: Stage::Production,
+            approved_by: BTreeMap::new(),
         };
         let versions = (!row.removed).then(|| (row.version.clone(), kept));
         Self {
@@ -100,6 +104,7 @@ impl Kept {
             hash: package.hash(),
             installed_at,
             stage,
+            approved_by: BTreeMap::new(),
         }
     }
 
@@ -112,6 +117,7 @@ impl Kept {
             hash: self.hash.clone(),
             installed_at: self.installed_at,
             stage: self.stage,
+            approved_by: self.approved_by.clone(),
             unavailable,
         }
     }
@@ -124,6 +130,7 @@ impl Row {
         // Installed again: it stays as far as it had got.
         if let Some(same) = versions.get(version) {
             kept.stage = kept.stage.max(same.stage);
+            kept.approved_by.clone_from(&same.approved_by);
         }
         let publisher = former.and_then(|row| row.publisher.clone());
         let publisher = publisher.or_else(|| kept.publisher.clone());

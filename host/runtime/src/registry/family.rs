@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use vaxel_core::{PluginId, TenantId};
 
 use super::switch::Switch;
-use crate::life::Rollout;
+use crate::life::{Report, Rollout, RolloutState, Shadowing};
 use crate::package::Plugin;
 
 /// How far a version was promoted, and what an organization is for: a version runs where its stage has got to.
@@ -83,6 +84,8 @@ pub(crate) struct Family {
     pub(crate) is_brought_along: bool,
     /// What the operator has set going.
     pub(crate) rollout: Option<Arc<Rollout>>,
+    /// What runs beside the calls of some showed so far.
+    pub(crate) report: Option<Arc<Report>>,
 }
 
 impl Family {
@@ -104,6 +107,26 @@ impl Family {
         self.versions
             .get(version)
             .is_some_and(|entry| entry.stage >= stage)
+    }
+
+    /// What runs beside the calls of a tenant that it is meant for, and that has another version on.
+    pub(super) fn shadowing(
+        &self,
+        plugin: &PluginId,
+        tenant: TenantId,
+        switch: &Switch,
+    ) -> Option<Arc<Shadowing>> {
+        let rollout = self.rollout.as_ref()?;
+        let runs = rollout.shadow
+            && rollout.state == RolloutState::Running
+            && rollout.target.includes(plugin, tenant)
+            && self.version_of(switch) != rollout.version;
+        let beside = self.plugin(&rollout.version).filter(|_| runs)?;
+        Some(Arc::new(Shadowing {
+            grants: Arc::new(switch.granted.carried(&beside.asks)),
+            plugin: Arc::clone(beside),
+            report: Arc::clone(self.report.as_ref()?),
+        }))
     }
 
     /// What an organization gets that switches the plugin on now: what was installed last, unless that is still on

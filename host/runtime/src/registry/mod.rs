@@ -14,6 +14,7 @@ use vaxel_core::{PluginId, TenantId};
 use vaxel_storage::{Storage, StorageError};
 
 use crate::admission::{Breaker, PluginGate, TenantGate};
+use crate::life::Shadowing;
 use crate::manifest::{Grants, Permission};
 use crate::package::{Method, Plugin};
 use crate::{Limits, RuntimeError};
@@ -28,6 +29,8 @@ pub(crate) struct Active {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) gate: Arc<PluginGate>,
     pub(crate) grants: Arc<Grants>,
+    /// The version that runs beside it, of which nothing is kept.
+    pub(crate) shadow: Option<Arc<Shadowing>>,
 }
 
 /// What one tenant has on. Replaced as a whole when something changes.
@@ -95,7 +98,7 @@ impl Registry {
         let tenants = self.tenants.load();
         let rebuilt = tenants.iter().map(|(id, tenant)| {
             let (switches, stage) = (tenant.switches.clone(), tenant.stage);
-            let built = self.built(&installed, switches, stage, Some(tenant));
+            let built = self.built(&installed, *id, switches, stage, Some(tenant));
             (*id, Arc::new(built))
         });
         self.tenants.store(Arc::new(rebuilt.collect()));
@@ -232,7 +235,7 @@ impl Registry {
         stage: Stage,
         before: Option<&TenantPlugins>,
     ) -> Arc<TenantPlugins> {
-        let built = Arc::new(self.built(&self.installed.load(), switches, stage, before));
+        let built = Arc::new(self.built(&self.installed.load(), tenant, switches, stage, before));
         let mut tenants = HashMap::clone(&self.tenants.load());
         tenants.insert(tenant, Arc::clone(&built));
         self.tenants.store(Arc::new(tenants));
@@ -243,6 +246,7 @@ impl Registry {
     fn built(
         &self,
         installed: &Installed,
+        tenant: TenantId,
         switches: Switches,
         stage: Stage,
         before: Option<&TenantPlugins>,
@@ -274,6 +278,7 @@ impl Registry {
                     plugin: Arc::clone(plugin),
                     gate,
                     grants: Arc::clone(&switch.granted),
+                    shadow: family.shadowing(id, tenant, switch),
                 },
             );
         }

@@ -40,6 +40,9 @@ pub(crate) struct Switch {
     pub(crate) version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) former: Option<Former>,
+    /// The version that an administrator went back from: no rollout brings it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<String>,
 }
 
 /// The version that ran before, and what it was granted.

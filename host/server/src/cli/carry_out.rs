@@ -77,6 +77,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         locale,
                     },
                 ),
+                TenantCommand::Stage { place, slug, stage } => {
+                    let tenant = slug;
+                    (place, Operation::TenantStage { tenant, stage })
+                }
                 TenantCommand::List { place } => (place, Operation::TenantList),
             };
             perform(&place, operation, json).await
@@ -185,6 +189,27 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             let remove = Operation::PackageRemove { plugin, forget };
             return perform(&place, remove, json).await;
         }
+        PackageCommand::Promote {
+            place,
+            plugin,
+            version,
+            approvals,
+        } => {
+            let approvals = approvals.iter().map(|file| author::approval(file));
+            let approvals = approvals.collect::<anyhow::Result<_>>()?;
+            let promote = Operation::PackagePromote {
+                plugin,
+                version,
+                approvals,
+            };
+            return perform(&place, promote, json).await;
+        }
+        PackageCommand::Approve {
+            file,
+            stage,
+            key,
+            output,
+        } => author::approve(&file, stage, &key, output.as_deref())?,
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,
         PackageCommand::Sign { file, key, expires } => author::sign(&file, &key, expires)?,

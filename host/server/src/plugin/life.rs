@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vaxel_core::PluginId;
 
+use super::rollout::RolloutOperation;
 use super::tenant;
 use crate::cli::Place;
 use crate::house::House;
@@ -75,13 +76,42 @@ pub(crate) enum LifeCommand {
         #[arg(long, value_delimiter = ',')]
         grant: Vec<String>,
     },
-    /// Go back to the version that ran before in an organization.
+    /// Go back to the version that ran before: in one organization, or wherever a rollout brought the newer one.
     Rollback {
         #[command(flatten)]
         place: Place,
-        /// Which organization, by its short name.
+        /// Which organization, by its short name; without it the rollout is taken back everywhere.
         #[arg(long)]
-        tenant: String,
+        tenant: Option<String>,
+        /// Which plugin.
+        plugin: PluginId,
+    },
+    /// Bring a version to some organizations, watch it there, and stop by itself if it does worse; or show how that goes.
+    ///
+    /// Organizations that would have to consent to more stay where they are. The new version is stopped and taken back
+    /// when, with at least 20 calls, it fails more often than the one before by over 5 calls in 100, or when, with at
+    /// least 50 calls, it takes over 1.6 times the processor time for the same calls.
+    Rollout {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin.
+        plugin: PluginId,
+        /// Which version; without it, show how the rollout goes.
+        #[arg(requires = "whom")]
+        version: Option<String>,
+        #[command(flatten)]
+        whom: Whom,
+        /// Move nobody: run the new version beside the old one, keep nothing of it, and compare the answers.
+        #[arg(long, requires = "version")]
+        shadow: bool,
+        /// If it stops, leave those who have it where they are.
+        #[arg(long, requires = "version", conflicts_with = "shadow")]
+        keep: bool,
+    },
+    /// List the installed versions of a plugin, and how many organizations run each.
+    Versions {
+        #[command(flatten)]
+        place: Place,
         /// Which plugin.
         plugin: PluginId,
     },
@@ -95,6 +125,21 @@ pub(crate) enum LifeCommand {
         /// Which plugin.
         plugin: PluginId,
     },
+}
+
+/// Whom a rollout is meant for.
+#[derive(clap::Args)]
+#[group(id = "whom", multiple = false, requires = "version")]
+pub(crate) struct Whom {
+    /// These organizations, by their short names, with commas between.
+    #[arg(long, value_delimiter = ',')]
+    tenants: Vec<String>,
+    /// So many organizations in a hundred: always the same ones first.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percent: Option<u8>,
+    /// Everybody.
+    #[arg(long)]
+    all: bool,
 }
 
 /// The same, as it is asked of the house.
@@ -133,6 +178,7 @@ pub(crate) enum LifeOperation {
         tenant: String,
         plugin: PluginId,
     },
+    Rollout(RolloutOperation),
 }
 
 impl LifeCommand {
@@ -198,9 +244,48 @@ impl LifeCommand {
             }
             Self::Rollback {
                 place,
-                tenant,
+                tenant: Some(tenant),
                 plugin,
             } => (place, LifeOperation::Rollback { tenant, plugin }),
+            Self::Rollback {
+                place,
+                tenant: None,
+                plugin,
+            } => {
+                let withdraw = RolloutOperation::Withdraw { plugin };
+                (place, LifeOperation::Rollout(withdraw))
+            }
+            Self::Rollout {
+                place,
+                plugin,
+                version: None,
+                ..
+            } => {
+                let status = RolloutOperation::Status { plugin };
+                (place, LifeOperation::Rollout(status))
+            }
+            Self::Rollout {
+                place,
+                plugin,
+                version: Some(version),
+                whom,
+                shadow,
+                keep,
+            } => {
+                let begin = RolloutOperation::Begin {
+                    plugin,
+                    version,
+                    tenants: whom.tenants,
+                    percent: whom.percent,
+                    shadow,
+                    keep,
+                };
+                (place, LifeOperation::Rollout(begin))
+            }
+            Self::Versions { place, plugin } => {
+                let versions = RolloutOperation::Versions { plugin };
+                (place, LifeOperation::Rollout(versions))
+            }
             Self::Uninstall {
                 place,
                 tenant,
@@ -234,6 +319,7 @@ impl LifeOperation {
             } => tenant::upgrade(house, &tenant, &plugin, &version, grants).await,
             Self::Rollback { tenant, plugin } => tenant::rollback(house, &tenant, &plugin).await,
             Self::Uninstall { tenant, plugin } => tenant::uninstall(house, &tenant, &plugin).await,
+            Self::Rollout(operation) => operation.perform(house).await,
         }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use vaxel_core::{OpCx, PluginId, TenantId};
+use vaxel_runtime::Approval;
 
 use super::author::package_bytes;
 use crate::house::{self, House};
@@ -69,6 +70,24 @@ pub(crate) async fn remove(
     };
     Ok(json!({
         "text": format!("{plugin} is removed; what it stored stays, and {bound}."),
+    }))
+}
+
+/// Lets a version go one stage further. Open clients are told where it comes into use by that.
+pub(crate) async fn promote(
+    house: &House,
+    plugin: &PluginId,
+    version: &str,
+    approvals: &[Approval],
+) -> anyhow::Result<Value> {
+    let package = house.packages.promote(plugin, version, approvals).await?;
+    record(house, "packages.promote", plugin).await?;
+    tell_all(house, plugin);
+    let promoted = package.versions.iter().find(|one| one.version == version);
+    let stage = promoted.map_or("", |one| one.stage.as_str());
+    Ok(json!({
+        "package": package,
+        "text": format!("{plugin} {version} is promoted to {stage}."),
     }))
 }
 
@@ -148,15 +167,20 @@ pub(crate) async fn watch(house: Arc<House>, stop: CancellationToken) {
             _ = tick.tick() => {}
         }
         for plugin in house.packages.recheck().await {
-            let Some(gateway) = house.gateway.get() else {
-                continue;
-            };
-            for tenant in house.identity.tenants() {
-                if house.runtime.is_switched_on(tenant.id, &plugin) {
-                    let is_on = house.runtime.is_enabled(tenant.id, &plugin);
-                    gateway.tell_plugin_switched(tenant.id, &plugin, is_on);
-                }
-            }
+            tell_all(&house, &plugin);
+        }
+    }
+}
+
+/// Tells open clients of everybody who has it on whether it answers.
+fn tell_all(house: &House, plugin: &PluginId) {
+    let Some(gateway) = house.gateway.get() else {
+        return;
+    };
+    for tenant in house.identity.tenants() {
+        if house.runtime.is_switched_on(tenant.id, plugin) {
+            let is_on = house.runtime.is_enabled(tenant.id, plugin);
+            gateway.tell_plugin_switched(tenant.id, plugin, is_on);
         }
     }
 }
