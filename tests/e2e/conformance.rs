@@ -120,9 +120,9 @@ async fn a_file_is_uploaded_kept_fetched_and_removed_and_lies_sealed() {
     let beyond = gets(&bertil, &fetched["url"], Some("bytes=99999999-")).await;
     assert_eq!(beyond.status(), 416);
 
-    let read = json!({"id": id, "offset": 3, "len": 6});
+    let read = json!({"id": id, "offset": 3, "len": 7});
     let read = asks(&anna, "file.read", read).await.unwrap();
-    assert_eq!(read["text"], &secret[3..9]);
+    assert_eq!(read["text"], &secret[3..10]);
 
     host.restart();
     let fetched = asks(&bertil, "file.fetch", json!({"id": id}))

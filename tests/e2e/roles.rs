@@ -43,6 +43,8 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/get", Admin),
     ("plugins/grant", Admin),
     ("plugins/list", Member),
+    ("plugins/pages", Member),
+    ("plugins/show_page", Member),
     ("plugins/rollback", Admin),
     ("plugins/uninstall", Admin),
     ("plugins/upgrade", Admin),

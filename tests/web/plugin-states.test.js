@@ -170,6 +170,23 @@ test("what the server refuses of a setting stands at its field", async () => {
   await page.context().close();
 });
 
+test("taking it away with everything in it needs its name", async () => {
+  const { page, answers } = await standing();
+  const asked = [];
+  const uninstall = answers["plugins/uninstall"];
+  answers["plugins/uninstall"] = (params) => (asked.push(params), uninstall(params));
+  await go(page, "/plugins/arenden");
+  await page.getByTestId("uninstall").click();
+  await page.getByTestId("uninstall-erase").check();
+  await page.getByTestId("uninstall-name").fill("arenden");
+  assert.equal(await page.getByTestId("uninstall-submit").isDisabled(), true);
+  await page.getByTestId("uninstall-name").fill("Ärenden");
+  await page.getByTestId("uninstall-submit").click();
+  await page.locator('[data-plugin="arenden"] [data-state="off"]').waitFor();
+  assert.deepEqual(asked, [{ plugin: "arenden", erase: true }]);
+  await page.context().close();
+});
+
 test("what cannot be fetched says so, and is asked for again", async () => {
   const { page, answers } = await standing({}, "en");
   const { "plugins/list": list, "plugins/get": get } = answers;

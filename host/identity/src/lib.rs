@@ -39,6 +39,7 @@ pub use error::{IdentityError, TokenError};
 pub use groups::Group;
 pub use identity::Identity;
 pub use links::{LinkKind, LinkPreview, OneTimeLink};
+pub use names::{check_hosts, check_login, check_name, check_password, check_slug};
 pub use revocation::Revoked;
 pub use roles::{Holder, Role};
 pub use session::SignedIn;

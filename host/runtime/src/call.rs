@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
+use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
@@ -21,6 +21,7 @@ use crate::instance::{self, Ran, Run};
 use crate::life::{self, Shadowing};
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::outside::{Held, Tape, Within};
+use crate::pages::PageCheck;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -83,7 +84,7 @@ enum Attempt {
 }
 
 /// What stays the same over the attempts of a call.
-struct Going {
+pub(crate) struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
@@ -91,6 +92,8 @@ struct Going {
     work: Arc<Work>,
     retry: Option<Retry>,
     alongside: Option<Alongside>,
+    /// For pages: whether the tree can be drawn.
+    pub(crate) check: Option<PageCheck>,
     deadline: Instant,
     /// The version that runs beside it, of which nothing is kept.
     shadow: Option<Arc<Shadowing>>,
@@ -169,7 +172,7 @@ impl Inner {
         going.drive().await
     }
 
-    fn going(
+    pub(crate) fn going(
         self: &Arc<Self>,
         tenant: &Arc<TenantPlugins>,
         active: &Active,
@@ -208,6 +211,7 @@ impl Inner {
             work: Arc::new(work),
             retry,
             alongside,
+            check: None,
             deadline,
             shadow: active.shadow.clone(),
         }
@@ -215,7 +219,7 @@ impl Inner {
 }
 
 impl Going {
-    async fn drive(&self) -> Result<Done, Problem> {
+    pub(crate) async fn drive(&self) -> Result<Done, Problem> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -245,13 +249,19 @@ impl Going {
             gate: Arc::clone(&self.gate),
             is_over: false,
         };
-        let waited = admission::place(
-            &self.tenant.gate,
-            self.context.caller.user,
-            &self.gate,
-            &inner.slots,
-        );
-        let place = tokio::time::timeout_at(self.deadline, waited)
+        let is_anonymous = self.context.cx.actor == Actor::Anonymous;
+        let waited = async {
+            let of_all = if is_anonymous {
+                Some(admission::anonymous_place(&self.tenant.gate, &self.gate).await?)
+            } else {
+                None
+            };
+            let caller = self.context.caller.user;
+            let place =
+                admission::place(&self.tenant.gate, caller, &self.gate, &inner.slots).await?;
+            Ok::<_, Problem>((place, of_all))
+        };
+        let (place, of_all) = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
@@ -295,6 +305,8 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
+            // Also while it waited for the outside: whoever is not signed in holds no more calls than these.
+            drop(of_all);
             (ran, usage)
         });
         let (ran, usage) = match running.await {
@@ -326,6 +338,9 @@ impl Going {
             gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
+        if let (Some(check), Done::Json(tree)) = (&self.check, &done) {
+            check(tree)?;
+        }
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
             retry
                 .keep(&mut tx, reply)

@@ -43,20 +43,34 @@ impl Demo {
     /// Tells how to get in, behind the ready lines.
     pub(crate) fn say(&self) {
         for organization in &self.info.organizations {
-            let logins = organization.people.len();
+            if self.lan.is_some() && !is_bare_address(&organization.url) {
+                // Only this machine knows that name.
+                continue;
+            }
+            let people = organization.people.len();
             output::say(&format!(
-                "demo {} at {} ({} and {logins} people)",
-                organization.name, organization.url, organization.slug
+                "demo {} with {people} people: {}",
+                organization.name, organization.url
             ));
         }
+        let elsewhere = match self.lan {
+            Some(_) => "",
+            None => "; greta, gunnar, … at Globex",
+        };
         output::say(&format!(
-            "demo logins anna, bertil, carin, … at acme; greta, gunnar, … at globex; password {}",
+            "demo logins anna, bertil, carin, … at Acme{elsewhere}; everybody's password: {}",
             self.password
         ));
         if let Some(lan) = &self.lan {
             lan.say();
         }
     }
+}
+
+/// Whether an address has numbers for a host, so that devices reach it that know no names of ours.
+fn is_bare_address(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    host.starts_with(|c: char| c.is_ascii_digit() || c == '[')
 }
 
 /// Takes a data directory for the demo; refuses one with data that the demo did not make.

@@ -52,8 +52,10 @@ impl House {
         let metrics = Metrics::new();
         let alarms: Arc<dyn Alarms> =
             Arc::new(CountedAlarms::new(metrics.clone(), Arc::new(LogAlarms)));
-        let master = MasterKey::load(&master_source(data, config))
-            .context("run `vaxel init` first, or bring the master key")?;
+        check_made(data, config)?;
+        let master = MasterKey::load(&master_source(data, config)).context(
+            "the master key cannot be read; bring its file back, or make it from the recovery copy",
+        )?;
         let keyring = Arc::new(Keyring::open(&keys_dir(data), master)?);
         keyring.create_tenant(TenantId::SYSTEM)?;
         let storage = Storage::open(
@@ -147,6 +149,19 @@ impl House {
     pub(crate) async fn close(self) {
         self.storage.close().await;
     }
+}
+
+/// Refuses a directory that nobody made, by name.
+pub(crate) fn check_made(data: &Path, config: &Config) -> anyhow::Result<()> {
+    let has_key = match master_source(data, config) {
+        MasterKeySource::File(key) => key.exists(),
+        MasterKeySource::Env | MasterKeySource::Credential => true,
+    };
+    if has_key || store_dir(data).exists() {
+        return Ok(());
+    }
+    let at = data.display();
+    bail!("there is no data at {at}; make it with `vaxel init --data {at}`")
 }
 
 /// The only way out for plugins.
@@ -291,6 +306,12 @@ pub(crate) async fn restore(
         );
     }
     make_private_dir(data)?;
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // It may have been there, empty and open to others.
+        fs::set_permissions(data, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("making {} private", data.display()))?;
+    }
     // Opening the backup's own key set proves that this is its master key before anything is written.
     let scratch = tempfile::tempdir().context("a directory to try the key in")?;
     fs::copy(backup.join("keys/keyset"), scratch.path().join("keyset"))
@@ -313,6 +334,6 @@ pub(crate) async fn restore(
     Ok(json!({
         "restored": data,
         "bytes": report.bytes,
-        "text": format!("{} MiB checked and restored into {}.", report.bytes >> 20, data.display()),
+        "text": format!("{} checked and restored into {}.", crate::output::size(report.bytes), data.display()),
     }))
 }

@@ -1,6 +1,6 @@
 //! What an operator asks of the house, the same whether it comes over the admin socket or is done here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use vaxel_runtime::{Approval, Stage};
 use crate::audit;
 use crate::doctor;
 use crate::house::House;
-use crate::output::Progress;
+use crate::output::{Progress, size};
 use crate::plugin::{self, LifeOperation};
 
 /// A person to be added.
@@ -249,7 +249,11 @@ async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
     loop {
         let page = house.identity.users(tenant.id, None, cursor, USERS_PAGE)?;
         for user in &page.items {
-            let state = if user.active { "" } else { "  (deactivated)" };
+            let state = match (user.active, user.invited) {
+                (true, _) => "",
+                (false, true) => "  (invited)",
+                (false, false) => "  (deactivated)",
+            };
             let role = if user.admin { "admin" } else { "" };
             lines.push(format!(
                 "{:24} {:32} {role:6}{state}",
@@ -257,7 +261,7 @@ async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
             ));
             items.push(json!({
                 "id": user.id, "login": user.login, "display_name": user.display_name,
-                "admin": user.admin, "active": user.active,
+                "admin": user.admin, "active": user.active, "invited": user.invited,
             }));
         }
         cursor = page.next;
@@ -298,16 +302,34 @@ async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Res
     .await
     .context("the backup ended early")??;
     plugin::copy_packages(&house.data, &dir).context("copying the installed packages")?;
+    // With the manifest and the packages: what stands there, as `du` sees it.
+    let (files, bytes) = on_disk(&dir).context("counting what was written")?;
+    tracing::debug!(report.files, report.bytes, "backup");
     Ok(json!({
         "dir": dir,
-        "files": report.files,
-        "bytes": report.bytes,
+        "files": files,
+        "bytes": bytes,
         "text": format!(
-            "{} MiB in {} files copied and read back. The master key is not among them: keep its recovery copy.",
-            report.bytes >> 20,
-            report.files,
+            "{} in {files} files copied and read back. The master key is not among them: keep its recovery copy.",
+            size(bytes),
         ),
     }))
+}
+
+/// How many files lie under a directory, and their bytes.
+fn on_disk(dir: &Path) -> std::io::Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        let (more, length) = match meta.is_dir() {
+            true => on_disk(&entry.path())?,
+            false => (1, meta.len()),
+        };
+        files += more;
+        bytes += length;
+    }
+    Ok((files, bytes))
 }
 
 /// The tenant of a slug, for those who set up the demo.

@@ -1,10 +1,13 @@
 //! Plugin packages: what authors do with them on their own machine, and what operators do with them on a server.
 
 pub(crate) mod author;
+pub(crate) mod build;
 pub(crate) mod inspect;
 pub(crate) mod life;
+pub(crate) mod new;
 mod operate;
 mod rollout;
+pub(crate) mod scenario;
 mod tenant;
 
 use std::path::PathBuf;
@@ -56,6 +59,31 @@ pub(crate) enum PackageCommand {
         /// Forget its publisher and its version too: anybody in the trust file may take the name then.
         #[arg(long)]
         forget: bool,
+    },
+    /// Begin a plugin in Rust: a folder with a manifest, a method, a test and a scenario, and the SDK.
+    New {
+        /// Its id: lower-case letters, digits and hyphens.
+        name: String,
+        /// Where; a folder of its name if not said.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Use the SDK in this folder instead of writing a copy of it into the plugin.
+        #[arg(long)]
+        sdk: Option<PathBuf>,
+    },
+    /// Build a plugin's folder into DIR/package: plugin.toml and component.wasm.
+    Build {
+        /// The folder with plugin.toml and Cargo.toml.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Tell the scenarios of a built plugin against its component, in the server's own runtime.
+    Test {
+        /// The folder with package/ and scenarios/.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Scenario files; all of DIR/scenarios if none is given.
+        files: Vec<PathBuf>,
     },
     /// Make a key to sign packages with. Prints the public half, which operators put in their trust file.
     Keygen {

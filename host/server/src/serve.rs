@@ -24,6 +24,9 @@ const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// How often ended sessions and links are cleared away, and files that nobody kept.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
+/// Organizations whose addresses are told at the start: more than that nobody reads.
+const ADDRESSES_TOLD_MAX: usize = 20;
+
 pub(crate) async fn run(
     data: PathBuf,
     mut config: Config,
@@ -85,9 +88,14 @@ pub(crate) async fn run(
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
+    if demo.is_some() {
+        // What the log says of it stands before the logins, which are to be read last.
+        audit::sign(&house).await;
+    }
     listeners.serve(&gateway, &tls)?;
-    if let Some(demo) = &demo {
-        demo.say();
+    match &demo {
+        Some(demo) => demo.say(),
+        None => tell_addresses(&house),
     }
     signals.wait().await;
     tracing::info!("stopping: finishing what is under way");
@@ -100,6 +108,19 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// Behind the ready lines, which name the machine: where people go.
+fn tell_addresses(house: &House) {
+    let tenants = house.identity.tenants();
+    for tenant in tenants.iter().take(ADDRESSES_TOLD_MAX) {
+        tracing::info!("{} is at {}", tenant.name, house.address_of(tenant));
+    }
+    match tenants.len() {
+        0 => tracing::info!("no organizations yet; add one with `vaxel tenant add`"),
+        all if all > ADDRESSES_TOLD_MAX => tracing::info!("and {} more", all - ADDRESSES_TOLD_MAX),
+        _ => {}
+    }
+}
+
 /// Ports are bound before anything is opened, so that a taken one is said at once.
 struct Listeners {
     http: Option<(TcpListener, SocketAddr)>,
@@ -110,13 +131,23 @@ struct Listeners {
 impl Listeners {
     async fn bind(config: &Config) -> anyhow::Result<Self> {
         let http = match config.listen.http {
-            Some(addr) => Some(bind(addr, "HTTP").await?),
+            Some(addr) => Some(bind(addr, "HTTP", "--http-port").await?),
             None => None,
         };
         Ok(Self {
             http,
-            https: bind(config.listen.https, "HTTPS").await?,
-            admin: bind(config.listen.admin, "the admin listener").await?,
+            https: bind(
+                config.listen.https,
+                "HTTPS",
+                "--https-port, or listen.https in the configuration",
+            )
+            .await?,
+            admin: bind(
+                config.listen.admin,
+                "the listener of health and metrics",
+                "--admin-port, or listen.admin in the configuration",
+            )
+            .await?,
         })
     }
 
@@ -139,10 +170,14 @@ impl Listeners {
     }
 }
 
-async fn bind(addr: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("{what} cannot listen on {addr}; is another server running?"))?;
+async fn bind(
+    addr: SocketAddr,
+    what: &str,
+    flag: &str,
+) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr).await.with_context(|| {
+        format!("{what} cannot listen on {addr} (choose another port with {flag})")
+    })?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }

@@ -16,7 +16,7 @@ export interface CallOptions {
 }
 
 /** Methods that only read, or whose repeat changes nothing: they travel without a key. */
-const KEYLESS = /(^session\/|[./](list|get|me|discover|invite_preview|typing|set|mark_read|use|would_touch|health|dead_letters)$)/;
+const KEYLESS = /(^session\/|[./](list|get|history|me|discover|invite_preview|typing|set|mark_read|use|would_touch|health|dead_letters)$)/;
 
 type Listener<T> = (data: T) => void;
 
@@ -95,6 +95,11 @@ export class Client {
     this.#topics.set(topic, set);
     set.add(listener as Listener<never>);
     return () => set.delete(listener as Listener<never>);
+  }
+
+  /** Follows a topic of a plugin that this client knows nothing else of. */
+  follow(topic: string, listener: () => void): () => void {
+    return this.on(topic as Topic, listener);
   }
 
   onState(listener: Listener<SocketState>): () => void {

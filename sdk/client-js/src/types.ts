@@ -1,5 +1,7 @@
 /** The JSON shapes of the Växel API, and which method takes and answers what. */
 
+import type { PageInfo, PluginPage, ShowPage } from './pages.ts';
+
 export type UserId = string;
 export type GroupId = string;
 export type RoleId = string;
@@ -268,10 +270,28 @@ export interface Message {
   reactions: Reaction[];
 }
 
+/** What a message said before an edit. */
+export interface FormerText {
+  text: string;
+  /** When it was replaced. */
+  edited_at: UnixMs;
+}
+
 export interface Member {
   user: UserId;
   role: Role;
   joined_at: UnixMs;
+}
+
+/** One act that was written down. */
+export interface AuditEntry {
+  at: UnixMs;
+  /** A user's id, `plugin:…`, `system` or `anonymous`. */
+  actor: string;
+  action: string;
+  /** To whom or what, by id. */
+  target?: string;
+  outcome: 'done' | 'refused' | 'throttled';
 }
 
 export interface OneTimeLink {
@@ -330,6 +350,7 @@ export interface Methods {
   'roles/holders': M<{ role: RoleId }, { items: RoleHolder[] }>;
   'roles/assign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
   'roles/unassign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
+  'audit/list': M<Paging, Page<AuditEntry>>;
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;
@@ -350,6 +371,8 @@ export interface Methods {
   'plugins/dead_letters': M<OfPlugin, { items: DeadLetter[] }>;
   'plugins/retry_dead_letter': M<OfPlugin & { id: string }, unknown>;
   'plugins/discard_dead_letter': M<OfPlugin & { id: string }, unknown>;
+  'plugins/pages': M<Empty, { items: PageInfo[] }>;
+  'plugins/show_page': M<ShowPage, PluginPage>;
   'plugins/chat/conversations.create': M<
     { name?: string; kind: ConversationKind; members: UserId[]; public?: boolean },
     { id: ConversationId; conversation: Conversation }
@@ -370,6 +393,7 @@ export interface Methods {
     { id: MessageId; message: Message }
   >;
   'plugins/chat/messages.list': M<Of & { before?: MessageId; limit: number }, Page<Message>>;
+  'plugins/chat/messages.history': M<{ message: MessageId }, { items: FormerText[] }>;
   'plugins/chat/messages.edit': M<{ message: MessageId; text: string }, { message: Message }>;
   'plugins/chat/messages.delete': M<{ message: MessageId }, { message: Message }>;
   'plugins/chat/messages.react': M<{ message: MessageId; emoji: string; on: boolean }, { message: Message }>;

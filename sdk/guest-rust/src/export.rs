@@ -106,7 +106,7 @@ macro_rules! __export {
             $(const _: fn($crate::events::Event) -> $crate::Result<()> = $events;)?
             $(const _: fn($crate::hooks::Asked) -> $crate::Result<$crate::hooks::Verdict> = $before;)?
             $(const _: fn($crate::hooks::Happening) -> $crate::Result<()> = $after;)?
-            $(const _: fn(&str, $crate::pages::Request) -> $crate::Result<_> = $pages;)?
+            $(const _: fn() = || $crate::pages::fits($pages);)?
             $(const _: fn($crate::http::Incoming) -> $crate::Result<$crate::http::Response> = $http;)?
             $(const _: fn() -> $crate::Result<()> = $install;)?
             $(const _: fn() -> $crate::Result<()> = $uninstall;)?

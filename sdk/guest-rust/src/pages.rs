@@ -1,7 +1,9 @@
 //! Pages as data: the host's renderer draws them, in the app and at `/p/`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::Result;
 
 /// What the export `pages` gets with the page's name.
 #[derive(Clone, PartialEq, Default)]
@@ -42,6 +44,10 @@ impl Sent {
             .unwrap_or_default()
     }
 }
+
+/// What the export takes, for the compiler to say so where something else stands.
+#[doc(hidden)]
+pub fn fits<P: Serialize>(_show: fn(&str, Request) -> Result<P>) {}
 
 // What people wrote into a form stays out of logs.
 impl std::fmt::Debug for Request {

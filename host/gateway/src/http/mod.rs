@@ -3,7 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod blobs;
-mod body;
+pub(crate) mod body;
 pub(crate) mod calls;
 pub(crate) mod connected;
 pub(crate) mod connections;
@@ -15,7 +15,8 @@ pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod json;
 pub(crate) mod listener;
-pub(crate) mod patience;
+pub(crate) mod nobody;
+mod patience;
 pub(crate) mod problem;
 pub(crate) mod router;
 pub(crate) mod traffic;

@@ -8,6 +8,7 @@ use vaxel_core::{Problem, Reason, RequestId};
 
 use super::edge::{Edge, reads};
 use super::{Body, Response, assets, blobs, calls, connected, problem, wellknown};
+use crate::pages::{hooks, public};
 use crate::{Gateway, socket};
 
 /// The routes of every listener for people.
@@ -25,6 +26,10 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
             "/.well-known/oauth-authorization-server",
             get(wellknown::authorization_server),
         )
+        .route("/p/{plugin}/{page}", any(public::handle))
+        .route("/p/{plugin}/{page}/{*path}", any(public::handle))
+        .route("/hooks/{plugin}", any(hooks::handle))
+        .route("/hooks/{plugin}/{*path}", any(hooks::handle))
         .method_not_allowed_fallback(refuse_method)
         .fallback(pages)
         .with_state(gateway.clone())

@@ -121,21 +121,7 @@ pub(crate) async fn call(
         .as_ref()
         .ok_or_else(|| fault("the method's parameter schema is broken"))?;
     schema::check_params(params_schema, &params)?;
-    let claims = invocation.claims()?;
-    let caller = Caller {
-        user: Some(claims.user),
-        admin: claims.admin,
-        // Beyond what the runtime gives members and administrators because the plugin suggests it.
-        permissions: gateway
-            .identity()
-            .permissions_of(invocation.tenant.id, claims.user)
-            .map_err(super::session::refused)?,
-        assurance: ASSURANCE_PASSWORD.to_owned(),
-        proof: invocation.proof.clone().map(|token| ShownProof {
-            token: token.into(),
-            binding: Binding::Session(claims.session),
-        }),
-    };
+    let caller = caller(gateway, &invocation)?;
     let started = Instant::now();
     let outcome = gateway
         .runtime()
@@ -164,6 +150,25 @@ pub(crate) async fn call(
         return Err(fault("the plugin's answer is not what its schema says"));
     }
     Ok(Answer { json, cookie: None })
+}
+
+/// The person who calls, as plugins know them.
+pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Caller, Problem> {
+    let claims = invocation.claims()?;
+    Ok(Caller {
+        user: Some(claims.user),
+        admin: claims.admin,
+        // Beyond what the runtime gives members and administrators because the plugin suggests it.
+        permissions: gateway
+            .identity()
+            .permissions_of(invocation.tenant.id, claims.user)
+            .map_err(super::session::refused)?,
+        assurance: ASSURANCE_PASSWORD.to_owned(),
+        proof: invocation.proof.clone().map(|token| ShownProof {
+            token: token.into(),
+            binding: Binding::Session(claims.session),
+        }),
+    })
 }
 
 /// How callers of today have shown who they are.

@@ -117,6 +117,7 @@ impl Registry {
         super::roles::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
+        super::pages::register(&mut registry)?;
         super::outside::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;

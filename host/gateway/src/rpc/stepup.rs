@@ -65,7 +65,7 @@ struct CheckPin {
 struct MadeProof {
     /// Sent with the call that it is for: as header `Vaxel-Proof`, or as `proof` of a frame.
     proof: String,
-    #[schemars(schema_with = "super::schema::unix_ms")]
+    #[schemars(schema_with = "schema::unix_ms")]
     expires_at: UnixMs,
 }
 

@@ -27,6 +27,8 @@ const RETRY_AFTER_MS: u32 = 250;
 /// The places of one tenant.
 pub(crate) struct TenantGate {
     places: Places,
+    /// Half of them: what callers who are not signed in may hold together.
+    anonymous: Places,
     /// For calls that outlast a tick.
     pub(crate) slow: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -40,6 +42,7 @@ pub(crate) struct TenantGate {
 /// The places of one plugin in one tenant, and whether it works.
 pub(crate) struct PluginGate {
     places: Places,
+    anonymous: Places,
     pub(crate) breaker: Mutex<Breaker>,
 }
 
@@ -54,6 +57,7 @@ impl TenantGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             places: Places::new(limits.tenant_concurrent),
+            anonymous: Places::new((limits.tenant_concurrent / 2).max(1)),
             slow: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
             waiting_max: limits.tenant_waiting,
@@ -94,9 +98,42 @@ impl PluginGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             places: Places::new(limits.plugin_concurrent),
+            anonymous: Places::new((limits.plugin_concurrent / 2).max(1)),
             breaker: Mutex::new(Breaker::default()),
         }
     }
+}
+
+/// One of the places that callers who are not signed in share. Given back when it is dropped.
+pub(crate) struct AnonymousPlace {
+    _plugin: Permit,
+    _tenant: Permit,
+}
+
+/// Waits until callers who are not signed in hold less than half of the places, before any other place is asked for:
+/// however many they are, who is signed in finds the other half.
+pub(crate) async fn anonymous_place(
+    tenant: &TenantGate,
+    plugin: &PluginGate,
+) -> Result<AnonymousPlace, Problem> {
+    let of_plugin = match plugin.anonymous.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            plugin.anonymous.take(None).await
+        }
+    };
+    let of_tenant = match tenant.anonymous.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            tenant.anonymous.take(None).await
+        }
+    };
+    Ok(AnonymousPlace {
+        _plugin: of_plugin,
+        _tenant: of_tenant,
+    })
 }
 
 /// Waits for a place, behind at most a bounded number of others of the tenant.
@@ -233,6 +270,24 @@ mod tests {
         second.unwrap();
         assert_eq!(refused.reason, Reason::LimitReached);
         assert!(refused.retry_after_ms.is_some());
+    }
+
+    #[tokio::test]
+    async fn callers_who_are_not_signed_in_hold_half_of_the_places_together() {
+        let limits = Limits {
+            plugin_concurrent: 4,
+            tenant_concurrent: 8,
+            ..Limits::default()
+        };
+        let (tenant, plugin) = (TenantGate::new(&limits), PluginGate::new(&limits));
+        let first = anonymous_place(&tenant, &plugin).await.unwrap();
+        let second = anonymous_place(&tenant, &plugin).await.unwrap();
+        let mut third = Box::pin(anonymous_place(&tenant, &plugin));
+        let now = std::future::poll_fn(|cx| std::task::Poll::Ready(third.as_mut().poll(cx)));
+        assert!(now.await.is_pending());
+        drop(first);
+        assert!(third.await.is_ok());
+        drop(second);
     }
 
     #[test]

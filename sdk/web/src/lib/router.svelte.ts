@@ -2,18 +2,20 @@
 
 class Router {
   path = $state(location.pathname);
+  search = $state(location.search);
   /** Set while something unsaved stands here: it is given the way on, and decides whether to take it. */
   hold: ((leave: () => void) => void) | undefined;
 
   constructor() {
     addEventListener('popstate', () => {
-      const to = location.pathname;
-      if (!this.hold || to === this.path) {
-        this.path = to;
+      const to = location.pathname + location.search;
+      if (!this.hold || to === this.path + this.search) {
+        this.path = location.pathname;
+        this.search = location.search;
         return;
       }
       // The browser has moved already: it is put back until the answer is known.
-      history.pushState(null, '', this.path);
+      history.pushState(null, '', this.path + this.search);
       this.go(to);
     });
     addEventListener('click', (event) => this.#follow(event));
@@ -30,12 +32,18 @@ class Router {
     return /^\/plugins\/([a-z][a-z0-9-]*)/.exec(this.path)?.[1];
   }
 
+  /** `/x/<plugin>/<page>/<path>`. */
+  get page(): { plugin: string; page: string; path: string } | undefined {
+    const [, plugin, page, path] = /^\/x\/([^/]+)\/([^/]+)(?:\/(.*))?$/.exec(this.path) ?? [];
+    return plugin === undefined || page === undefined ? undefined : { plugin, page, path: decoded(path ?? '') };
+  }
+
   get place(): string {
     return this.path.split('/')[1] ?? '';
   }
 
   go(path: string, replace = false): void {
-    if (path === this.path) return;
+    if (path === this.path + this.search) return;
     if (this.hold) {
       this.hold(() => {
         this.hold = undefined;
@@ -45,6 +53,7 @@ class Router {
     }
     history[replace ? 'replaceState' : 'pushState'](null, '', path);
     this.path = location.pathname;
+    this.search = location.search;
   }
 
   #follow(event: MouseEvent): void {
@@ -53,7 +62,15 @@ class Router {
     if (!link || link.target || link.origin !== location.origin || link.hasAttribute('download')) return;
     if (link.hash !== '' || link.dataset.external !== undefined) return;
     event.preventDefault();
-    this.go(link.pathname);
+    this.go(link.pathname + link.search);
+  }
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
   }
 }
 

@@ -2,8 +2,10 @@
 
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { chat } from './chat.svelte.ts';
+import { deletions } from './deletions.svelte.ts';
 import { drafts } from './drafts.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
+import { pages } from './pages.svelte.ts';
 import { people } from './people.svelte.ts';
 import { client, session } from './session.svelte.ts';
 import { toasts } from './toasts.svelte.ts';
@@ -19,6 +21,7 @@ export function startLive(): void {
   client.on('plugins.switched', ({ plugin, enabled }) => {
     const news = session.has(plugin) !== enabled;
     void follow(() => session.switched(plugin, enabled));
+    pages.switched(plugin);
     // Whoever switched it has been told.
     if (news && !session.admin) {
       const name = i18n.t.plugins.known[plugin]?.name ?? plugin;
@@ -31,6 +34,7 @@ export function startLive(): void {
   });
   client.onReady((resumed) => {
     void people.fetchPresence().catch(() => undefined);
+    if (session.has('chat')) deletions.resume();
     if (resumed) outbox.flush();
     else {
       void people.fetch().catch(() => undefined);
@@ -43,6 +47,7 @@ export function startLive(): void {
 
 /** Asks who we are and what is switched on, and fetches what has come. */
 export function refreshSession(): Promise<void> {
+  void pages.fetch();
   return follow(() => session.refresh());
 }
 
@@ -68,6 +73,8 @@ function greetReturn(): void {
 export function openSession(): void {
   greetReturn();
   people.clear();
+  pages.clear();
+  void pages.fetch();
   chat.clear();
   drafts.load();
   void people.fetch().catch(() => undefined);
