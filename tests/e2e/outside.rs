@@ -145,6 +145,17 @@ async fn eight_requests_go_side_by_side_and_a_ninth_is_refused() {
 }
 
 #[tokio::test]
+async fn one_call_sends_sixteen_requests_and_no_more() {
+    let (outside, _host, anna, _) = both().await;
+    let often = json!({"url": outside.url("/often"), "times": 18});
+    let answer = asks(&anna, "fetch_often", often).await.unwrap();
+    let bodies = answer["bodies"].as_array().unwrap();
+    assert!(bodies[15].as_str().unwrap().contains("/often"), "{answer}");
+    assert_eq!(bodies[16..], ["limit", "limit"]);
+    assert_eq!(outside.seen("/often").len(), 16);
+}
+
+#[tokio::test]
 async fn a_call_that_runs_again_hears_the_same_and_asks_nobody_twice() {
     let (outside, _host, anna, bertil) = both().await;
     outside.holds("/once");

@@ -67,6 +67,12 @@ fn with_optional_events(manifest: String) -> String {
     )
 }
 
+/// It has a form with one setting.
+fn with_a_setting(manifest: String) -> String {
+    manifest
+        + "\n[settings]\ntype = \"object\"\n[settings.properties.colour]\ntype = \"string\"\ndefault = \"blue\"\n"
+}
+
 /// It wants to reach these hosts too.
 fn with_hosts(manifest: String, hosts: &str) -> String {
     let manifest = manifest.replacen("[wit]\n", "[wit]\nhttp = \"0.1.0\"\n", 1);
@@ -83,7 +89,8 @@ fn with_hosts(manifest: String, hosts: &str) -> String {
 async fn an_administrator_grants_item_by_item_and_what_is_refused_is_forbidden_to_the_plugin() {
     let (host, acme) = with_publisher().await;
     let anna = host.sign_in("acme", "anna").await;
-    installs(&host, &acme.variant("1.0.0", "plain", with_optional_events));
+    let edit = |manifest| with_a_setting(with_optional_events(manifest));
+    installs(&host, &acme.variant("1.0.0", "plain", edit));
     let detail = does(&anna, "get", json!({})).await;
     assert_eq!(
         (&detail["state"], &detail["publisher"], &detail["version"]),
@@ -109,6 +116,8 @@ async fn an_administrator_grants_item_by_item_and_what_is_refused_is_forbidden_t
     let detail = does(&anna, "get", json!({})).await;
     assert_eq!(detail["state"], "on");
     assert!(!granted(&detail).contains(&"events"), "{detail}");
+    assert_eq!(detail["settings"]["values"], json!({"colour": "blue"}));
+    assert_eq!(detail["permissions"][0]["name"], "faulty.use");
 
     // From the next call on, there and back, over the command line too.
     let all = ["storage,events,identity,clock,crypto,log"];

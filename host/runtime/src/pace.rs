@@ -27,6 +27,8 @@ struct Run {
     used: Duration,
     since: Moment,
     permit: Option<OwnedSemaphorePermit>,
+    /// It waits for the outside, and time passes for others.
+    is_resting: bool,
     is_over: bool,
 }
 
@@ -43,6 +45,7 @@ impl Pace {
             used: Duration::ZERO,
             since: Moment::now(),
             permit: None,
+            is_resting: false,
             is_over: false,
         };
         Arc::new(Self {
@@ -85,16 +88,22 @@ impl Pace {
         let ran = run.since.elapsed();
         run.used += ran;
         run.permit = None;
+        run.is_resting = true;
     }
 
     /// The guest goes on, maybe on another thread.
     pub(crate) fn goes_on(&self) {
-        self.run.lock().since = Moment::now();
+        let mut run = self.run.lock();
+        run.since = Moment::now();
+        run.is_resting = false;
     }
 
     /// Processor time up to now.
     pub(crate) fn used(&self) -> Duration {
         let run = self.run.lock();
+        if run.is_resting {
+            return run.used;
+        }
         run.used + run.since.elapsed()
     }
 

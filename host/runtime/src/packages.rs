@@ -6,6 +6,7 @@ mod files;
 mod looking;
 mod promotion;
 mod rows;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use semver::Version;
-use serde::Serialize;
-use vaxel_core::{Alarms, Clock, PluginId, UnixMs};
+use vaxel_core::{Alarms, Clock, PluginId};
 use vaxel_storage::Storage;
 
 use crate::package::Plugin;
@@ -25,64 +25,10 @@ use crate::{Runtime, RuntimeError, Stage};
 use beliefs::Beliefs;
 use files::Files;
 use rows::{Kept, Row, Rows};
+pub use state::{Installed, PackageState, PackagesConfig, VersionState};
 
 /// How many of the newest versions stay installed although nobody runs them.
 const NEWEST_KEPT: usize = 2;
-
-/// Where packages lie and whom to believe.
-#[derive(Clone, Debug)]
-pub struct PackagesConfig {
-    /// The directory of installed packages.
-    pub dir: PathBuf,
-    /// The operator's trust file.
-    pub trust: PathBuf,
-    /// Whether packages that nobody signed may be installed and used.
-    pub allow_unsigned: bool,
-}
-
-/// An installed package as the operator sees it: the version that was installed last, and all that are there.
-#[derive(Clone, Debug, Serialize)]
-pub struct PackageState {
-    /// The plugin.
-    pub id: PluginId,
-    /// The version that was installed last.
-    #[serde(flatten)]
-    pub current: VersionState,
-    /// All that are installed.
-    pub versions: Vec<VersionState>,
-}
-
-/// An installed version as the operator sees it.
-#[derive(Clone, Debug, Serialize)]
-pub struct VersionState {
-    /// Its name for people.
-    pub name: String,
-    /// Its number.
-    pub version: String,
-    /// Who published it; nobody, if it is not signed.
-    pub publisher: Option<String>,
-    /// Thumbprint of the key that signed it.
-    pub key: Option<String>,
-    /// What names the package and no other.
-    pub hash: String,
-    /// When it was installed.
-    pub installed_at: UnixMs,
-    /// How far it was promoted.
-    pub stage: Stage,
-    /// Who approved that, by stage.
-    pub approved_by: BTreeMap<Stage, Vec<String>>,
-    /// Why it is not in use, if it is not.
-    pub unavailable: Option<String>,
-}
-
-/// What an installation did.
-#[derive(Clone, Debug)]
-pub struct Installed {
-    /// What is there now.
-    pub package: PackageState,
-    /// The version that was installed before.
-    pub former: Option<String>,
-}
 
 /// All installed packages. Clones share them.
 #[derive(Clone)]

@@ -270,7 +270,50 @@ impl Acme {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    /// Every key with its default as the file would have it; nothing for those whose default is worked out.
+    fn keys(prefix: &str, value: &Value, into: &mut Vec<(String, Option<String>)>) {
+        let Value::Object(fields) = value else {
+            let shown = (!value.is_null()).then(|| value.to_string());
+            into.push((prefix.to_owned(), shown));
+            return;
+        };
+        if fields.is_empty() {
+            into.push((prefix.to_owned(), Some("{}".to_owned())));
+        }
+        for (name, field) in fields {
+            let dot = if prefix.is_empty() { "" } else { "." };
+            keys(&format!("{prefix}{dot}{name}"), field, into);
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_key_with_its_default() {
+        let page = include_str!("../../../docs/configuration.md");
+        let config = Config {
+            tls: Tls {
+                acme: Some(Acme::default()),
+                ..Tls::default()
+            },
+            ..Config::default()
+        };
+        let mut all = Vec::new();
+        keys("", &serde_json::to_value(&config).unwrap(), &mut all);
+        assert!(all.len() > 40, "{all:?}");
+        for (key, default) in &all {
+            let row = match default {
+                Some(default) => format!("| `{key}` | `{default}` |"),
+                None => format!("| `{key}` |"),
+            };
+            assert!(page.contains(&row), "docs/configuration.md lacks: {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let documented = rows.filter(|line| !line.starts_with("| `VAXEL_")).count();
+        assert_eq!(documented, all.len(), "a key that is gone is still there");
+    }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {

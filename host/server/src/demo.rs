@@ -2,6 +2,7 @@
 
 mod lan;
 mod script;
+mod showcase;
 
 use std::fs;
 use std::io::Write as _;
@@ -108,6 +109,15 @@ pub(crate) async fn prepare(
         }
         fs::remove_file(house.data.join(PASSWORD_CHANGES)).context("noting the new passwords")?;
     }
+    let named: Vec<(&str, TenantId)> = script
+        .organizations
+        .iter()
+        .zip(&tenants)
+        .map(|(organization, tenant)| (organization.slug.as_str(), *tenant))
+        .collect();
+    showcase::show(house, &named)
+        .await
+        .context("the demo's packages")?;
     let address = match lan {
         true => lan::Address::find(&house.data, house.config.listen.https.port()),
         false => None,

@@ -166,9 +166,7 @@ pub(crate) fn check_made(data: &Path, config: &Config) -> anyhow::Result<()> {
 
 /// The only way out for plugins.
 fn way_out(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Egress> {
-    let names = SystemNames {
-        fixed: config.egress.names.clone(),
-    };
+    let names = SystemNames::new(config.egress.names.clone());
     let policy = EgressConfig {
         ca: config.egress.ca.clone(),
         allow: config.egress.allow.clone(),

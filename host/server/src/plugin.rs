@@ -1,5 +1,6 @@
 //! Plugin packages: what authors do with them on their own machine, and what operators do with them on a server.
 
+pub(crate) mod approve;
 pub(crate) mod author;
 pub(crate) mod build;
 pub(crate) mod inspect;

@@ -30,7 +30,7 @@ type Answer = Result<Response, Error>;
 /// What becomes of a request.
 enum Prepared {
     Heard(Answer),
-    Leaving(Ticket, Leaving),
+    Leaving(Ticket, Box<Leaving>),
 }
 
 /// A request that goes out, and the credential that it carries.
@@ -106,7 +106,7 @@ impl Guest {
         let leaving = context.gate.takes_request();
         Ok(
             match leaving.and_then(|()| self.outgoing(&context, request)) {
-                Ok(outgoing) => Prepared::Leaving(ticket, outgoing),
+                Ok(leaving) => Prepared::Leaving(ticket, Box::new(leaving)),
                 Err(refused) => Prepared::Heard(ticket.keep(&context.tape, Err(refused))),
             },
         )
@@ -238,13 +238,13 @@ fn hosts(context: &Context) -> BTreeSet<String> {
         .collect()
 }
 
-async fn send_all(egress: Egress, tenant: TenantId, leaving: Vec<Leaving>) -> Vec<Answer> {
+async fn send_all(egress: Egress, tenant: TenantId, leaving: Vec<Box<Leaving>>) -> Vec<Answer> {
     let mut running = tokio::task::JoinSet::new();
     let mut answers: Vec<Answer> = Vec::new();
     for (at, one) in leaving.into_iter().enumerate() {
         answers.push(Err(guest_error("unavailable", "no answer")));
         let egress = egress.clone();
-        running.spawn(async move { (at, send(&egress, tenant, one).await) });
+        running.spawn(async move { (at, send(&egress, tenant, *one).await) });
     }
     while let Some(done) = running.join_next().await {
         if let Ok((at, answer)) = done

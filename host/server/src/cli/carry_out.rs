@@ -15,7 +15,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, author, build, inspect, new, scenario};
+use crate::plugin::{PackageCommand, approve, author, build, inspect, new, scenario};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -213,7 +213,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             version,
             approvals,
         } => {
-            let approvals = approvals.iter().map(|file| author::approval(file));
+            let approvals = approvals.iter().map(|file| approve::approval(file));
             let approvals = approvals.collect::<anyhow::Result<_>>()?;
             let promote = Operation::PackagePromote {
                 plugin,
@@ -227,7 +227,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             stage,
             key,
             output,
-        } => author::approve(&file, stage, &key, output.as_deref())?,
+        } => approve::approve(&file, stage, &key, output.as_deref())?,
         PackageCommand::New { name, dir, sdk } => new::new(&name, dir.as_deref(), sdk.as_deref())?,
         PackageCommand::Build { dir } => build::build(&dir)?,
         PackageCommand::Test { dir, files } => {

@@ -9,10 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use vaxel_core::{Clock as _, SystemClock, UnixMs};
 use vaxel_crypto::SigningKey;
-use vaxel_runtime::{
-    APPROVAL_BYTES_MAX, Approval, Compiler, File, PACKAGE_BYTES_MAX, Package, Revocations, Stage,
-    examine,
-};
+use vaxel_runtime::{Compiler, File, PACKAGE_BYTES_MAX, Package, Revocations, examine};
 
 use super::COMPILE;
 
@@ -50,7 +47,7 @@ pub(crate) fn keygen(file: &Path) -> anyhow::Result<Value> {
     }))
 }
 
-fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
+pub(super) fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
     let shown = file.display();
     let opened = fs::File::open(file).with_context(|| format!("opening the key {shown}"))?;
     let mode = opened.metadata()?.mode();
@@ -101,52 +98,6 @@ pub(crate) fn pack(dir: &Path, output: &Path) -> anyhow::Result<Value> {
             output.display(),
         ),
     }))
-}
-
-/// Signs that a package may go as far as a stage.
-pub(crate) fn approve(
-    file: &Path,
-    stage: Stage,
-    key: &Path,
-    output: Option<&Path>,
-) -> anyhow::Result<Value> {
-    let package = Package::read(&package_bytes(file)?)?;
-    let approval = Approval::make(&package, stage, &signing_key(key)?, SystemClock.now())?;
-    let beside = || {
-        let short = approval.key.get(..8).unwrap_or_default();
-        let name = format!(
-            "{}-{}.{}.{short}.approval",
-            approval.plugin,
-            approval.version,
-            stage.as_str()
-        );
-        file.with_file_name(name)
-    };
-    let output = output.map_or_else(beside, Path::to_owned);
-    replace(&output, &approval.to_bytes()?)?;
-    let (plugin, version) = (&approval.plugin, &approval.version);
-    Ok(json!({
-        "approval": approval,
-        "file": output,
-        "text": format!(
-            "{plugin} {version} may go as far as {}: the approval is in {}.\n\
-             With enough of them: vaxel plugin promote {plugin} {version} --approval FILE …",
-            stage.as_str(),
-            output.display()
-        ),
-    }))
-}
-
-/// Reads an approval.
-pub(crate) fn approval(file: &Path) -> anyhow::Result<Approval> {
-    let shown = file.display();
-    let opened = fs::File::open(file).with_context(|| format!("opening {shown}"))?;
-    let mut bytes = Vec::new();
-    opened
-        .take(APPROVAL_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("reading {shown}"))?;
-    Approval::read(&bytes).with_context(|| shown.to_string())
 }
 
 fn packed(dir: &Path) -> anyhow::Result<Vec<u8>> {
@@ -329,7 +280,7 @@ fn is_hash(text: &str) -> bool {
 }
 
 /// Whole or not at all: a reader never meets half a file.
-fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let shown = path.display();
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
