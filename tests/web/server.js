@@ -11,7 +11,7 @@ export const PASSWORD = "one-two-buckle-my-shoe";
 /** A debug build on a loaded machine fills its demo slowly. */
 const READY_MS_MAX = 180_000;
 
-const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
+export const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
 
 /** Starts a demo server; `url(tenant)` is where its people sign in, `start` the start page. */
 export async function startServer() {
@@ -23,6 +23,8 @@ export async function startServer() {
   const port = ports.http;
   return {
     port,
+    folder,
+    data,
     start: `http://localhost:${port}/`,
     url: (tenant) => `http://${tenant}.localhost:${port}/`,
     said: () => running.said(),

@@ -378,36 +378,12 @@ export const en = {
       'users.reset': 'Make password link',
     } as Record<string, string>,
   },
+  /** What the pages of administrators say of plugins comes with them. */
   plugins: {
-    title: 'Plugins',
-    lead: 'What your organization has plugged in. A plugin that is off is not there for anybody.',
-    on: 'On',
-    off: 'Off',
-    enable: 'Switch on',
-    disable: 'Switch off',
-    unavailable: 'Cannot be used on this server:',
-    needsConsent: 'The new version asks for more than you agreed to. Read what it asks for and switch it on again to agree.',
-    asks: (count: number) => (count === 1 ? 'Asks for 1 thing' : `Asks for ${count} things`),
-    capabilities: {
-      storage: 'Store data',
-      events: 'Tell of what happens',
-      identity: 'Know who is here',
-      clock: 'Know the time',
-      crypto: 'Random numbers and keyed values',
-      log: "Write to the server's log",
-    } as Record<string, string>,
-    enableHint: (name: string, people: number) =>
-      `${n(people, 'person gets', 'people get')} ${name} at once. What was there before comes back.`,
-    disableHint: (who: string, others: number, name: string) =>
-      others > 0 ? `${who} and ${n(others, 'other', 'others')} lose ${name}.` : `${who} loses ${name}.`,
-    ifOff: 'If you switch it off:',
-    sealed: 'Everything in it stays sealed and comes back when you switch it on again.',
-    ask: (name: string) => `Switch off ${name}?`,
+    connectionMade: 'The connection is made. You can close this page.',
+    connectionFailed: 'The connection was not made. Try it again from the page of the plugin.',
     enabled: (name: string) => `${name} is on`,
     disabled: (name: string) => `${name} is off`,
-    version: (v: string) => `Version ${v}`,
-    none: 'No plugin is installed',
-    noneHint: 'Whoever runs the server installs plugins; then they show up here.',
     known: {
       chat: {
         name: 'Chat',

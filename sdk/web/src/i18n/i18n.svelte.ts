@@ -77,6 +77,20 @@ class I18n {
     return capital((new Date(at).getFullYear() === new Date(now).getFullYear() ? this.#longDay : this.#longYear).format(at));
   }
 
+  number(value: number, options?: Intl.NumberFormatOptions): string {
+    return new Intl.NumberFormat(this.#tag, options).format(value);
+  }
+
+  /** A weekday's name, 0 for Sunday. */
+  weekday(day: number): string {
+    return new Intl.DateTimeFormat(this.#tag, { weekday: 'long', timeZone: 'UTC' }).format(Date.UTC(2023, 0, 1 + day));
+  }
+
+  /** A calendar day as the server names it, `2026-11-22`, wherever the reader is. */
+  calendarDay(day: string): string {
+    return new Intl.DateTimeFormat(this.#tag, { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' }).format(Date.parse(`${day}T00:00:00Z`));
+  }
+
   list(items: string[]): string {
     return this.#list.format(items);
   }

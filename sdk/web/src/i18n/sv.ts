@@ -380,36 +380,12 @@ export const sv = {
       'users.reset': 'Skapa lösenordslänk',
     } as Record<string, string>,
   },
+  /** What the pages of administrators say of plugins comes with them. */
   plugins: {
-    title: 'Tillägg',
-    lead: 'Det som din organisation har kopplat in. Ett tillägg som är av finns inte för någon.',
-    on: 'På',
-    off: 'Av',
-    enable: 'Slå på',
-    disable: 'Slå av',
-    unavailable: 'Kan inte användas på den här servern:',
-    needsConsent: 'Den nya versionen ber om mer än ni har godkänt. Läs vad den ber om och slå på det igen för att godkänna.',
-    asks: (count: number) => (count === 1 ? 'Ber om 1 sak' : `Ber om ${count} saker`),
-    capabilities: {
-      storage: 'Spara uppgifter',
-      events: 'Meddela det som händer',
-      identity: 'Veta vilka som finns här',
-      clock: 'Veta vad klockan är',
-      crypto: 'Slumptal och nycklade värden',
-      log: 'Skriva i serverns logg',
-    } as Record<string, string>,
-    enableHint: (name: string, people: number) =>
-      `${n(people, 'person får', 'personer får')} ${name} genast. Det som fanns förut kommer tillbaka.`,
-    disableHint: (who: string, others: number, name: string) =>
-      others > 0 ? `${who} och ${n(others, 'person till', 'andra')} förlorar ${name}.` : `${who} förlorar ${name}.`,
-    ifOff: 'Om du slår av det:',
-    sealed: 'Allt i det ligger kvar förseglat och kommer tillbaka när du slår på det igen.',
-    ask: (name: string) => `Slå av ${name}?`,
+    connectionMade: 'Anslutningen är klar. Du kan stänga den här sidan.',
+    connectionFailed: 'Anslutningen blev inte klar. Försök igen från tilläggets sida.',
     enabled: (name: string) => `${name} är på`,
     disabled: (name: string) => `${name} är av`,
-    version: (v: string) => `Version ${v}`,
-    none: 'Inget tillägg är installerat',
-    noneHint: 'Den som sköter servern installerar tillägg; sedan syns de här.',
     known: {
       chat: {
         name: 'Chatt',

@@ -3,11 +3,20 @@
 class Router {
   path = $state(location.pathname);
   search = $state(location.search);
+  /** Set while something unsaved stands here: it is given the way on, and decides whether to take it. */
+  hold: ((leave: () => void) => void) | undefined;
 
   constructor() {
     addEventListener('popstate', () => {
-      this.path = location.pathname;
-      this.search = location.search;
+      const to = location.pathname + location.search;
+      if (!this.hold || to === this.path + this.search) {
+        this.path = location.pathname;
+        this.search = location.search;
+        return;
+      }
+      // The browser has moved already: it is put back until the answer is known.
+      history.pushState(null, '', this.path + this.search);
+      this.go(to);
     });
     addEventListener('click', (event) => this.#follow(event));
   }
@@ -16,6 +25,11 @@ class Router {
   get conversation(): string | undefined {
     const match = /^\/chat\/([^/]+)\/?$/.exec(this.path);
     return match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
+  }
+
+  /** The second part of `/plugins/<plugin>`. */
+  get plugin(): string | undefined {
+    return /^\/plugins\/([a-z][a-z0-9-]*)/.exec(this.path)?.[1];
   }
 
   /** `/x/<plugin>/<page>/<path>`. */
@@ -30,6 +44,13 @@ class Router {
 
   go(path: string, replace = false): void {
     if (path === this.path + this.search) return;
+    if (this.hold) {
+      this.hold(() => {
+        this.hold = undefined;
+        this.go(path, replace);
+      });
+      return;
+    }
     history[replace ? 'replaceState' : 'pushState'](null, '', path);
     this.path = location.pathname;
     this.search = location.search;
@@ -55,3 +76,4 @@ function decoded(path: string): string {
 
 export const router = new Router();
 export const chatPath = (conversation: string) => `/chat/${encodeURIComponent(conversation)}`;
+export const pluginPath = (plugin: string, part = '') => `/plugins/${plugin}${part && `/${part}`}`;

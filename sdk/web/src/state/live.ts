@@ -10,6 +10,9 @@ import { people } from './people.svelte.ts';
 import { client, session } from './session.svelte.ts';
 import { toasts } from './toasts.svelte.ts';
 
+/** They have just come from another page: there is more to take in than usual. */
+const RETURN_MS = 20_000;
+
 export function startLive(): void {
   session.watch();
   people.watch();
@@ -57,8 +60,18 @@ async function follow(change: () => Promise<void> | void): Promise<void> {
   await chat.refetch();
 }
 
+/** Somebody comes back from another service, where they agreed to a connection or did not. */
+function greetReturn(): void {
+  const how = new URLSearchParams(location.search).get('connection');
+  if (how === null) return;
+  history.replaceState(null, '', location.pathname);
+  const { connectionMade, connectionFailed } = i18n.t.plugins;
+  toasts.show(how === 'made' ? connectionMade : connectionFailed, { tone: how === 'made' ? 'plain' : 'alert', forMs: RETURN_MS });
+}
+
 /** Called once for each session, before anything of it is shown. */
 export function openSession(): void {
+  greetReturn();
   people.clear();
   pages.clear();
   void pages.fetch();
