@@ -125,7 +125,7 @@ impl Stage {
         Ok(stage)
     }
 
-    async fn prepare(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+    async fn prepare(&self, scenario: &Scenario) -> anyhow::Result<()> {
         let cx = self.cx(Actor::System);
         match &scenario.grants {
             None => self.runtime.enable(&cx, &self.plugin).await?,
