@@ -111,7 +111,7 @@ impl Stage {
         )?;
         let plugin = runtime.install(package).await?;
         let (tell, told) = mpsc::channel(EVENTS_MAX);
-        let mut stage = Self {
+        let stage = Self {
             runtime,
             storage,
             clock,
