@@ -18,7 +18,7 @@ Sets up what is missing and runs every test of ours. Groups, in order:
   plugins        builds plugins and test guests as components
   web            the client's type check, unit tests, build and budgets
   unit           unit and integration tests of every crate
-  architecture   who may import whom, licences, libraries behind their doors
+  architecture   who may import whom, licences, libraries behind their doors, features and their tests
   e2e            the built server, driven from outside
   browser        two real browser pages, accessibility, screenshots, budgets
   schemathesis   the OpenAPI document, fuzzed against the running server
@@ -147,7 +147,15 @@ fn unit(tally: &mut Tally) -> Result<()> {
 
 fn architecture(tally: &mut Tally) -> Result<()> {
     run_reading(
-        cargo().args(["test", "--workspace", "--test", "architecture"]),
+        cargo().args([
+            "test",
+            "--package",
+            "vaxel-tests",
+            "--test",
+            "architecture",
+            "--test",
+            "features",
+        ]),
         |line| tally.read(line),
     )
 }
