@@ -19,10 +19,10 @@ use vaxel_tests::packages::{Publisher, offline, packed, path, with_publisher};
 use vaxel_tests::{ClientError, Person, TestHost, patiently};
 
 /// How many rows a migration brings to another form, one a step, while the server is killed.
-const ROWS: usize = 60;
+const ROWS: usize = 150;
 
-/// The least number of kills that must have met the migration.
-const KILLS_MIN: usize = 5;
+/// How often.
+const KILLS: u64 = 10;
 
 fn checks(host: &TestHost, args: &[&str]) -> (bool, Value) {
     let args = [&["plugin", "check", "--json"], args].concat();
@@ -229,35 +229,34 @@ async fn a_migration_brings_each_row_over_once_however_often_the_server_is_kille
     let on = json!({ "plugin": "worker" });
     anna.client.call("plugins/enable", on).await.unwrap();
     for n in 0..ROWS {
-        let row = json!({ "key": format!("row/{n:02}"), "value": format!("value {n}") });
+        let row = json!({ "key": format!("row/{n:03}"), "value": format!("value {n}") });
         anna.client.call("plugins/worker/put", row).await.unwrap();
     }
     block_in_place(|| host.stop());
     brings_worker(&plugins, true);
-    let mut kills = 0;
-    let mut pause_ms = 0;
-    loop {
+    for n in 0..KILLS {
         block_in_place(|| host.serve());
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        anna.client
-            .login("anna", vaxel_tests::PASSWORD)
-            .await
-            .unwrap();
-        match get(&anna, "new/row/00").await {
-            Ok(_) => break,
-            Err(error) => assert_eq!(error.code(), "plugin-migrating", "{error:?}"),
-        }
+        // Now at its beginning, now some steps on.
+        tokio::time::sleep(Duration::from_millis(n * 15)).await;
         block_in_place(|| host.kill9());
-        kills += 1;
-        // Longer each time, so that it comes to an end on any machine.
-        pause_ms = if kills < KILLS_MIN { 0 } else { pause_ms + 20 };
     }
-    println!("killed {kills} times");
+    block_in_place(|| host.serve());
+    anna.client
+        .login("anna", vaxel_tests::PASSWORD)
+        .await
+        .unwrap();
+    patiently("the migration", async {
+        while let Err(error) = get(&anna, "new/row/000").await {
+            assert_eq!(error.code(), "plugin-migrating", "{error:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     for n in 0..ROWS {
-        let new = get(&anna, &format!("new/row/{n:02}")).await.unwrap();
+        let new = get(&anna, &format!("new/row/{n:03}")).await.unwrap();
         assert_eq!(new, format!("from 1: value {n}"));
         assert_eq!(
-            get(&anna, &format!("row/{n:02}")).await.unwrap(),
+            get(&anna, &format!("row/{n:03}")).await.unwrap(),
             Value::Null
         );
     }

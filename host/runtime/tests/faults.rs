@@ -221,7 +221,7 @@ async fn an_anonymous_caller_stops_a_plugin_for_nobody_who_is_signed_in() {
             ..Caller::default()
         };
         let problem = house.runtime.call(call).await.unwrap_err();
-        let codes = ["plugin-fault", "limit_reached"];
+        let codes = ["plugin-fault", "limit"];
         assert!(codes.contains(&problem.code.as_ref()), "{problem:?}");
         house.call(ACME, "ok", json!({})).await.unwrap();
     }

@@ -190,7 +190,11 @@ fn asked(manifest: &Manifest) -> Vec<String> {
     {
         let may_be_refused = if required { "" } else { " (may be refused)" };
         lines.push(format!("  {id:24} {reason}{may_be_refused}"));
-        lines.extend(details.iter().map(|detail| format!("  {:24} - {detail}", "")));
+        lines.extend(
+            details
+                .iter()
+                .map(|detail| format!("  {:24} - {detail}", "")),
+        );
     }
     lines
 }
@@ -231,7 +235,10 @@ fn offered(manifest: &Manifest, methods: &[std::sync::Arc<Method>]) -> Vec<Strin
         let hosts: Vec<&str> = it.hosts.iter().map(String::as_str).collect();
         format!("  {:24} {:24} {}", it.name, hosts.join(", "), it.title)
     });
-    part("Connections, and where their credentials go:", connections.collect());
+    part(
+        "Connections, and where their credentials go:",
+        connections.collect(),
+    );
     let hosts = hosts(manifest).into_iter().map(|host| format!("  {host}"));
     part("Hosts that it may reach:", hosts.collect());
     lines
@@ -262,11 +269,10 @@ fn described(manifest: &Manifest, methods: &[std::sync::Arc<Method>]) -> Value {
         json!({ "name": it.name, "title": it.title, "permission": it.permission, "public": it.public })
     });
     let jobs = manifest.jobs.iter();
-    let jobs =
-        jobs.map(|it| json!({ "name": it.name, "summary": it.summary, "every": it.every }));
+    let jobs = jobs.map(|it| json!({ "name": it.name, "summary": it.summary, "every": it.every }));
     let connections = manifest.connections.iter();
-    let connections = connections
-        .map(|it| json!({ "name": it.name, "title": it.title, "hosts": it.hosts }));
+    let connections =
+        connections.map(|it| json!({ "name": it.name, "title": it.title, "hosts": it.hosts }));
     json!({
         "id": manifest.id,
         "version": manifest.version,
