@@ -74,6 +74,7 @@ export function arenden() {
       { name: "calendar", title: "Jourkalendern", kind: "oauth2", per_user: true, hosts: ["cal.helpdesk.example"], state: "expired" },
       { name: "archive", title: "Arkivet", kind: "basic", per_user: false, hosts: ["arkiv.helpdesk.example"], state: "connected" },
     ],
+    has_data: true,
     unavailable: null,
   };
 }
