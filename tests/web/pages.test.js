@@ -293,7 +293,7 @@ test("the palette finds pages, those outside the navigation too, and for adminis
   await signIn(bertil, acme, "bertil");
   await find(bertil, "surv");
   await hit(bertil, "Survey").waitFor();
-  await find(bertil, "paged");
+  await bertil.getByTestId("palette-input").fill("paged");
   await bertil.getByText("Inget hittades").waitFor();
   assertFine(bertil);
   await bertil.context().close();
