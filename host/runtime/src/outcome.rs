@@ -101,7 +101,7 @@ impl Fault {
             ),
             Self::Reply => (
                 Reason::Internal,
-                "plugin-fault",
+                "plugin-bad-answer",
                 "The plugin did not answer as it promised.",
             ),
             Self::ReplyTooLarge => (

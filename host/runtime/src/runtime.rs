@@ -201,7 +201,11 @@ impl Runtime {
 
     /// Switches a plugin on in a tenant, granting all that it asks for. Ends a suspension.
     pub async fn enable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        self.turn(cx, plugin, Turn::On { grants: None }).await
+        let turn = Turn::On {
+            version: None,
+            grants: None,
+        };
+        self.turn(cx, plugin, turn).await
     }
 
     /// The same, granting what these ids name of it.
@@ -211,8 +215,18 @@ impl Runtime {
         plugin: &PluginId,
         grants: &BTreeSet<String>,
     ) -> Result<(), RuntimeError> {
-        let grants = Some(grants);
-        self.turn(cx, plugin, Turn::On { grants }).await
+        self.enable_as(cx, plugin, None, Some(grants)).await
+    }
+
+    /// The same, in this version, whichever is offered.
+    pub async fn enable_as(
+        &self,
+        cx: &OpCx,
+        plugin: &PluginId,
+        version: Option<&str>,
+        grants: Option<&BTreeSet<String>>,
+    ) -> Result<(), RuntimeError> {
+        self.turn(cx, plugin, Turn::On { version, grants }).await
     }
 
     /// Grants a plugin that is on these and no others of what it asks for.

@@ -27,7 +27,7 @@ async fn each_fault_is_a_typed_problem_and_the_next_call_works() {
         ("bomb_memory", Reason::Internal, "plugin-memory-limit"),
         ("deep_recursion", Reason::Internal, "plugin-fault"),
         ("big_reply", Reason::Internal, "plugin-reply-limit"),
-        ("bad_json", Reason::Internal, "plugin-fault"),
+        ("bad_json", Reason::Internal, "plugin-bad-answer"),
     ];
     for (n, (method, reason, code)) in (1..).zip(faults) {
         // A good call of somebody else before each, so that this stays a few people's bad luck.

@@ -166,7 +166,7 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<R
             "a plugin answered raw HTTP with a status that it may not"
         );
         let detail = "The plugin did not answer as it may.";
-        Problem::new(Reason::Internal, detail).with_code("plugin-fault")
+        Problem::new(Reason::Internal, detail).with_code("plugin-bad-answer")
     })
 }
 

@@ -65,7 +65,7 @@ pub(crate) async fn look(gateway: &Gateway, look: Look) -> Result<Page, Problem>
                     "a plugin's page cannot be drawn"
                 );
                 let detail = "The plugin answered with a page that cannot be drawn.";
-                Err(Problem::new(Reason::Internal, detail).with_code("plugin-fault"))
+                Err(Problem::new(Reason::Internal, detail).with_code("plugin-bad-answer"))
             }
         }
     };

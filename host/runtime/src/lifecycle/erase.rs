@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vaxel_core::{OpCx, PluginId, Problem, Reason, TenantId};
 use vaxel_crypto::ErasureKey;
 use vaxel_identity::{erase_clients, erase_credentials};
-use vaxel_storage::{Space, StorageError, Transaction};
+use vaxel_storage::{Order, Space, StorageError, Transaction};
 
 use super::rows::{self, Standing};
 use crate::admission::PluginGate;
@@ -166,7 +166,8 @@ impl Inner {
 }
 
 impl Runtime {
-    /// Switches a plugin off in a tenant, forgets what it was granted there, and erases all that it has.
+    /// Switches a plugin off in a tenant, forgets what it was granted there, and erases all that it has. Credentials
+    /// that the host holds for it are given back.
     pub async fn uninstall(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
         let inner = &self.inner;
         let tenant = inner.registry.tenant(cx.tenant)?;
@@ -182,5 +183,16 @@ impl Runtime {
             .erase(cx, &tenant, last.as_ref(), plugin)
             .await
             .map_err(RuntimeError::Life)
+    }
+
+    /// Whether erasing would destroy anything: what a plugin has stored in a tenant, or was set there.
+    pub fn has_data(&self, tenant: TenantId, plugin: &PluginId) -> Result<bool, Problem> {
+        let has_some = |tx: &mut Transaction| -> Result<bool, StorageError> {
+            let first = tx.scan(Space::plugin(plugin), &[], None, 1, Order::Ascending)?;
+            Ok(!first.entries.is_empty()
+                || rows::read(tx, plugin)?.is_installed
+                || !settings::read(tx, plugin)?.is_empty())
+        };
+        has_some(&mut self.inner.storage.begin(tenant)).map_err(|error| storage_problem(&error))
     }
 }
