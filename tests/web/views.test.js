@@ -43,6 +43,7 @@ const VIEWS = [
   { name: "people", path: () => "/people", ready: (page) => page.getByTestId("person").first() },
   { name: "groups", path: () => "/people/groups", ready: (page) => page.getByTestId("group").first() },
   { name: "roles", path: () => "/people/roles", ready: (page) => page.getByTestId("role").first() },
+  { name: "approvals", path: () => "/people/approvals", ready: (page) => page.getByTestId("four-eyes") },
   { name: "audit", path: () => "/people/audit", ready: (page) => page.getByTestId("audit-entry").first() },
   { name: "plugins", path: () => "/plugins", ready: (page) => page.getByTestId("plugin").first() },
   { name: "plugin", path: () => "/plugins/chat", ready: (page) => page.getByTestId("ask").first() },

@@ -318,6 +318,25 @@ interface M<P, R> {
 }
 type Of = { conversation: ConversationId };
 type OfPlugin = { plugin: string };
+/** An act that waits for a second administrator. */
+export interface Approval {
+  id: string;
+  /** What is to be called: `plugins/grant`. */
+  method: string;
+  params: Record<string, unknown>;
+  asked_by: UserId;
+  /** Unix time in ms, as all times. */
+  asked_at: number;
+  expires_at: number;
+}
+
+/** What waits, oldest first, and whether the guarded methods have to. */
+export interface Approvals {
+  required: boolean;
+  guarded: string[];
+  items: Approval[];
+}
+
 /** What is typed in; agreeing at another server instead (`oauth2`) needs none of it. */
 export type ConnectionSecret = { key?: string; name?: string; password?: string; client_id?: string; client_secret?: string };
 
@@ -353,6 +372,11 @@ export interface Methods {
   'roles/assign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
   'roles/unassign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
   'audit/list': M<Paging, Page<AuditEntry>>;
+  /** Administrators only, as all of these. */
+  'approvals/list': M<Empty, Approvals>;
+  'approvals/require': M<{ required: boolean }, unknown>;
+  'approvals/approve': M<{ approval: string }, { method: string; result: Record<string, unknown> }>;
+  'approvals/refuse': M<{ approval: string }, unknown>;
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;

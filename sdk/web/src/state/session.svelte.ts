@@ -126,6 +126,8 @@ export function explain(error: unknown): string {
   const problem = Problem.of(error);
   const texts = i18n.t.problem;
   if (problem.code === 'timeout') return texts.timeout;
+  if (problem.code === 'awaits_approval') return texts.awaitsApproval;
+  if (problem.code === 'one_administrator') return texts.oneAdministrator;
   if (problem.status === 0) return texts.network;
   if (problem.status === 403) return texts.forbidden;
   if (problem.status === 404) return texts.gone;
