@@ -83,8 +83,8 @@ async fn components_with_changed_bytes_are_refused_or_run_and_harm_nobody() {
     for seed in 0..SEEDS {
         let mut component = good.clone();
         let choices = noise(seed, 64);
-        // One to eight bytes, or the rest cut off.
-        for at in choices.chunks(5).take(1 + usize::from(choices[63] % 8)) {
+        // One to three bytes, or the rest cut off.
+        for at in choices.chunks(5).take(1 + usize::from(choices[63] % 3)) {
             let [a, b, c, value, _] = at else { continue };
             let at = usize::from_be_bytes([0, 0, 0, 0, 0, *a, *b, *c]) % component.len();
             component[at] = *value;
@@ -122,7 +122,7 @@ async fn components_with_changed_bytes_are_refused_or_run_and_harm_nobody() {
         }
         house.call(ACME, "ok", json!({})).await.unwrap();
     }
-    assert!(refused > 10 && ran > 10, "{refused} refused, {ran} ran");
+    assert!(refused > 50 && ran > 5, "{refused} refused, {ran} ran");
     // What it should be is what it is again.
     house.runtime.install(former("1")).await.unwrap();
     house.runtime.install(faulty()).await.unwrap();

@@ -122,6 +122,9 @@ pub(crate) struct DeclaredMethod {
     pub(crate) summary: String,
 }
 
+/// One thing that a manifest must agree with.
+type Check = fn(&Manifest) -> Result<(), RuntimeError>;
+
 impl Manifest {
     /// Reads a manifest and checks that it agrees with itself and with this host.
     pub fn parse(text: &str) -> Result<Self, RuntimeError> {
@@ -141,7 +144,7 @@ impl Manifest {
         }
     }
 
-    const CHECKS: &[fn(&Self) -> Result<(), RuntimeError>] = &[
+    const CHECKS: &[Check] = &[
         Self::check_itself,
         Self::check_packages,
         Self::check_asks,
