@@ -174,7 +174,9 @@ impl Runtime {
         let Some(holder) = self.holder() else {
             return Ok(());
         };
-        let declared = last.iter().flat_map(|last| &last.plugin.manifest.connections);
+        let declared = last
+            .iter()
+            .flat_map(|last| &last.plugin.manifest.connections);
         let specs: Vec<_> = declared
             .map(|connection| connections::spec(plugin, connection))
             .collect();
