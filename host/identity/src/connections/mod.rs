@@ -1,6 +1,7 @@
 //! Credentials that the host holds for plugins: made by people, kept sealed, renewed before they end, sent by the host
 //! alone, and given back when somebody disconnects.
 
+mod erase;
 mod error;
 mod making;
 mod oauth;
@@ -12,11 +13,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use vaxel_core::{OpCx, PluginId, TenantId, UserId};
+use vaxel_core::{OpCx, TenantId, UserId};
 use vaxel_net::Egress;
-use vaxel_storage::Order;
 
 use crate::{Identity, IdentityError};
+pub use erase::{erase_clients, erase_credentials};
 pub use error::ConnectionError;
 pub use making::{Authorization, Given};
 use oauth::{Grant, Tokens};
@@ -26,9 +27,6 @@ pub use spec::{ConnectionSpec, CredentialKind};
 
 /// A token is renewed when less than this is left of it, so that it does not end on its way.
 const RENEW_BEFORE_MS: u64 = 60_000;
-
-/// Credentials that are forgotten in one step.
-const STEP_MAX: usize = 200;
 
 /// How a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,15 +240,6 @@ impl Connections {
         spec: &ConnectionSpec,
     ) -> Result<(), ConnectionError> {
         let owner = ready::owner(spec, Some(user)).ok_or(ConnectionError::NobodysOwn)?;
-        self.give_up(cx, owner, spec).await
-    }
-
-    async fn give_up(
-        &self,
-        cx: &OpCx,
-        owner: Option<UserId>,
-        spec: &ConnectionSpec,
-    ) -> Result<(), ConnectionError> {
         let key = spec.key(owner);
         let turn = self.turn((cx.tenant, key.clone()));
         // A renewal that is under way ends first, so that its tokens are the ones given back.
@@ -267,70 +256,33 @@ impl Connections {
                 Ok(())
             })
             .await?;
-        // To where it was had: a version of the plugin that names another place gets nothing.
+        self.give_back(cx.tenant, spec, held, client).await;
+        Ok(())
+    }
+
+    /// To where it was had: a version of the plugin that names another place gets nothing.
+    async fn give_back(
+        &self,
+        tenant: TenantId,
+        spec: &ConnectionSpec,
+        held: Held,
+        client: Option<Client>,
+    ) {
         let (What::Token { access, refresh }, Some(client)) = (held.what, client) else {
-            return Ok(());
+            return;
         };
         if held.agreed != spec.agreed() {
-            return Ok(());
+            return;
         }
         let Token { value: access, .. } = access;
         let refresh = refresh.map(|token| (token, "refresh_token"));
         for (token, hint) in refresh.into_iter().chain([(access, "access_token")]) {
             let egress = &self.0.egress;
-            let back = oauth::revoke(egress, cx.tenant, spec, &client, &token, hint).await;
+            let back = oauth::revoke(egress, tenant, spec, &client, &token, hint).await;
             if let Err(error) = back {
-                tracing::warn!(plugin.id = %spec.plugin, tenant.id = %cx.tenant, connection = spec.name, %error, "a token could not be given back");
+                tracing::warn!(plugin.id = %spec.plugin, tenant.id = %tenant, connection = spec.name, %error, "a token could not be given back");
             }
         }
-        Ok(())
-    }
-
-    /// Forgets all that anybody connected for a plugin. What these still say where to is given back.
-    pub async fn forget(
-        &self,
-        cx: &OpCx,
-        plugin: &PluginId,
-        specs: &[ConnectionSpec],
-    ) -> Result<(), ConnectionError> {
-        let store = &self.0.identity.inner.store;
-        let all = [plugin.as_str().as_bytes(), b"\0"].concat();
-        loop {
-            let (held, _) = store.look(cx.tenant, |tx| {
-                tx.page(HELD, &all, None, STEP_MAX, Order::Ascending)
-            })?;
-            if held.is_empty() {
-                break;
-            }
-            for (key, _) in &held {
-                let theirs = specs.iter().find_map(|spec| {
-                    let owner = spec.owner_of(key)?;
-                    Some((spec, owner))
-                });
-                let Some((spec, owner)) = theirs else {
-                    continue;
-                };
-                match self.give_up(cx, owner, spec).await {
-                    Ok(()) | Err(ConnectionError::Missing) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            // Those of other versions, which nobody knows any more where to give back.
-            store
-                .change(cx.tenant, |tx| {
-                    held.iter().try_for_each(|(key, _)| tx.delete(HELD, key))
-                })
-                .await?;
-        }
-        store
-            .change(cx.tenant, |tx| {
-                let clients = tx.all(CLIENTS, &all)?;
-                clients
-                    .iter()
-                    .try_for_each(|(key, _)| tx.delete(CLIENTS, key))
-            })
-            .await?;
-        Ok(())
     }
 }
 

@@ -65,13 +65,4 @@ impl ConnectionSpec {
         ]
         .concat()
     }
-
-    /// Whose credential lies at a key, if it is one of this connection: a person's, or the organization's.
-    pub(super) fn owner_of(&self, key: &[u8]) -> Option<Option<UserId>> {
-        let place = self.key(None);
-        let (before, _) = place.split_last_chunk::<16>()?;
-        let owner: [u8; 16] = key.strip_prefix(before)?.try_into().ok()?;
-        let owner = Some(owner).filter(|owner| *owner != [0; 16]);
-        Some(owner.map(UserId::from_bytes))
-    }
 }
