@@ -1,6 +1,9 @@
 //! Another company's server for browser tests: says on one line how our server comes to know it, and ends with its input.
 
-#![allow(clippy::print_stdout, reason = "what it says is how the test learns it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "what it says is how the test learns it"
+)]
 
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;

@@ -184,6 +184,24 @@ test("one click on the start page signs a person in", { timeout: 120_000 }, asyn
   await page.context().close();
 });
 
+test("on a narrow phone the place where one is stays in sight, and the next looks out", { timeout: 120_000 }, async () => {
+  const page = await openPage(browser, { viewport: WIDTHS[0] });
+  await signIn(page, acme, "anna");
+  const places = page.locator("nav.rail li");
+  const inSight = (box) => box.x >= 0 && box.x + box.width <= WIDTHS[0].width;
+  assert.ok((await places.count()) > 5, "an administrator has more places than the bar is wide");
+  const sixth = await places.nth(5).boundingBox();
+  assert.ok(sixth.x < WIDTHS[0].width - 10 && !inSight(sixth), `the sixth begins at ${sixth.x}`);
+  await page.goto(new URL("/settings", acme).href);
+  await page.getByTestId("sign-out").waitFor();
+  assert.ok(inSight(await page.getByTestId("place-settings").boundingBox()));
+  await page.goto(acme);
+  await page.getByTestId("conversation").first().waitFor();
+  assert.ok(inSight(await page.getByTestId("place-chat").boundingBox()));
+  assert.deepEqual(await violations(page), []);
+  await page.context().close();
+});
+
 test("what was unread stands in sight under its divider when a conversation is opened", { timeout: 60_000 }, async () => {
   const page = await openPage(browser, { viewport: WIDTHS[0] });
   await signIn(page, acme, "carin");

@@ -73,12 +73,7 @@ async fn enable(
 ) -> Result<Reply<Done>, Problem> {
     gateway
         .runtime()
-        .enable_as(
-            &invocation.cx,
-            &plugin,
-            version.as_deref(),
-            grants.as_ref(),
-        )
+        .enable_as(&invocation.cx, &plugin, version.as_deref(), grants.as_ref())
         .await
         .map_err(refused)?;
     let target = granted(&plugin, grants.as_ref());
