@@ -15,6 +15,7 @@ use crate::admission::{self, Opened, PluginGate};
 use crate::guest::{Context, Guest};
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::ledger::{self, Account, How};
 use crate::outcome::{Failure, Fault, storage_problem};
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
@@ -80,6 +81,7 @@ struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
+    account: Arc<Account>,
     context: Arc<Context>,
     work: Arc<Work>,
     retry: Option<Retry>,
@@ -133,7 +135,7 @@ impl Inner {
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry).drive().await? {
+        match self.going(&tenant, active, errand, retry)?.drive().await? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -146,7 +148,7 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None).drive().await
+        self.going(tenant, active, errand, None)?.drive().await
     }
 
     fn going(
@@ -155,7 +157,7 @@ impl Inner {
         active: &Active,
         errand: Errand,
         retry: Option<Retry>,
-    ) -> Going {
+    ) -> Result<Going, Problem> {
         let Errand {
             cx,
             caller,
@@ -163,10 +165,13 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
-        Going {
+        let id = &active.plugin.manifest.id;
+        let account = self.ledger.account(cx.tenant, id, self.clock.now());
+        Ok(Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
             gate: Arc::clone(&active.gate),
+            account: account.map_err(|error| storage_problem(&error))?,
             context: Arc::new(Context {
                 cx,
                 caller,
@@ -180,7 +185,7 @@ impl Inner {
             retry,
             alongside,
             deadline: Instant::now() + Duration::from_millis(wall_ms),
-        }
+        })
     }
 }
 
@@ -203,6 +208,8 @@ impl Going {
 
     async fn attempt(&self) -> Result<Attempt, Problem> {
         let inner = &self.inner;
+        let budget = &inner.ledger.budget;
+        budget.admit(&self.account, inner.clock.now(), inner.alarms.as_ref())?;
         self.tenant.gate.take_token()?;
         self.gate
             .breaker
@@ -213,6 +220,7 @@ impl Going {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
             gate: Arc::clone(&self.gate),
+            account: Arc::clone(&self.account),
             is_over: false,
         };
         let waited = admission::place(
@@ -256,13 +264,18 @@ impl Going {
             watched.ended(&ran, &usage);
             // Before the commit is waited for, and after the instance is gone.
             drop(place);
-            ran
+            (ran, usage.was_refused)
         });
-        let ran = match running.await {
+        let (ran, was_refused) = match running.await {
             Ok(ran) => ran,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => Err(Failure::Host(Reason::Internal.into())),
+            Err(_) => (Err(Failure::Host(Reason::Internal.into())), false),
         };
+        if was_refused {
+            // That the organization did not grant something is written down whatever the plugin made of it.
+            let written = inner.ledger.write(&self.account, inner.clock.now(), false);
+            written.await.map_err(|error| storage_problem(&error))?;
+        }
         match ran {
             Ok(ran) => self.commit(ran).await,
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
@@ -309,7 +322,11 @@ impl Going {
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }
-            Err(error) if error.is_conflict() => Ok(Attempt::Conflict),
+            Err(error) if error.is_conflict() => {
+                let version = &self.context.plugin.manifest.version;
+                self.account.note_conflict(inner.clock.now(), version);
+                Ok(Attempt::Conflict)
+            }
             Err(error) => Err(storage_problem(&error)),
         }
     }
@@ -332,17 +349,26 @@ impl Going {
     }
 }
 
-/// Tells the breaker how a call ended, also one that never got to run.
+/// Tells the breaker and the ledger how a call ended, also one that never got to run.
 struct Watched {
     inner: Arc<Inner>,
     context: Arc<Context>,
     work: Arc<Work>,
     gate: Arc<PluginGate>,
+    account: Arc<Account>,
     is_over: bool,
 }
 
 impl Watched {
-    fn ended(mut self, ran: &Result<Ran, Failure>, _usage: &Usage) {
+    fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        self.account.note(&ledger::Run {
+            now: self.inner.clock.now(),
+            version: &self.context.plugin.manifest.version,
+            user: self.context.caller.user,
+            work: &self.work,
+            how: How::from(ran),
+            usage,
+        });
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

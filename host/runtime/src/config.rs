@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Compiler;
+use crate::ledger::Budget;
 use crate::manifest::AskedLimits;
 
 /// How the runtime is set up.
@@ -18,6 +19,8 @@ pub struct RuntimeConfig {
     pub pool_slots: u32,
     /// What one call, one plugin and one tenant may take.
     pub limits: Limits,
+    /// What an organization's plugins may use up.
+    pub budget: Budget,
 }
 
 impl RuntimeConfig {
@@ -31,6 +34,7 @@ impl RuntimeConfig {
             // Instances exist only while a call runs, so few are in use at a time; the rest is room for waiting ones.
             pool_slots: 256,
             limits: Limits::default(),
+            budget: Budget::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One run of a guest: a fresh store and instance, within the limits, dropped whatever happens.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
@@ -42,6 +42,7 @@ pub(crate) async fn run(
     guest.context = Some(Arc::clone(&run.context));
     guest.tx = Some(tx);
     let (cpu_ms, _) = run.work.limits_ms(&guest.limits);
+    let began = Instant::now();
     let (mut store, pace) = store(plugin.pre.engine(), guest, run.slow, cpu_ms);
     let answered = tokio::time::timeout(run.time_left, async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
@@ -53,6 +54,9 @@ pub(crate) async fn run(
     let mut guest = store.into_data();
     let usage = Usage {
         processor: pace.used(),
+        wall: began.elapsed(),
+        storage_ops: guest.ops,
+        written_bytes: guest.tx.as_ref().map_or(0, Transaction::written_bytes),
         ..std::mem::take(&mut guest.usage)
     };
     (ended(guest, answered, &pace), usage)

@@ -13,6 +13,7 @@ mod examine;
 mod guest;
 mod idempotency;
 mod instance;
+mod ledger;
 mod manifest;
 mod outcome;
 mod pace;
@@ -34,6 +35,7 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person};
 pub use error::RuntimeError;
 pub use examine::examine;
+pub use ledger::{Budget, BudgetState, DayUse, LifeUse, Metric, WorkUse};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,

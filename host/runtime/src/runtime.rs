@@ -15,6 +15,7 @@ use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
+use crate::ledger::{self, Ledger};
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) alarms: Arc<dyn Alarms>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) registry: Registry,
+    pub(crate) ledger: Ledger,
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
@@ -63,14 +65,16 @@ impl Runtime {
             compiler,
             pool_slots,
             limits,
+            budget,
         } = config;
         let limits = Arc::new(limits);
         let pool_slots = pool_slots.max(1);
         let engines = engine::start(pool_slots, &limits)?;
         let slots = usize::try_from(pool_slots).unwrap_or(1);
-        Ok(Self {
+        let runtime = Self {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
+                ledger: Ledger::new(storage.clone(), budget),
                 workers: Workers::start(workers, &engines)?,
                 slots: Arc::new(Semaphore::new(slots)),
                 storage,
@@ -83,7 +87,11 @@ impl Runtime {
                 cache_dir,
                 compiler,
             }),
-        })
+        };
+        if let Some(workers) = runtime.inner.workers.handle() {
+            workers.spawn(ledger::keep_writing(Arc::downgrade(&runtime.inner)));
+        }
+        Ok(runtime)
     }
 
     /// Installs a plugin that comes with the server, in the place of the version that was there. Tenants that had it

@@ -141,6 +141,7 @@ impl House {
 
     /// Writes everything out and lets go of the directory.
     pub(crate) async fn close(self) {
+        self.runtime.close_books().await;
         self.storage.close().await;
     }
 }

@@ -5,6 +5,7 @@ mod backup;
 mod checkpoint;
 mod codec;
 mod commit;
+mod cost;
 mod disk;
 mod engine;
 mod error;

@@ -141,6 +141,10 @@ impl Storage {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Begins a unit of work in a tenant, as of what is applied now.
     pub fn begin(&self, tenant: TenantId) -> Transaction {
         Transaction::new(Arc::clone(&self.shared), self.shared.tenants.get(tenant))

@@ -8,6 +8,7 @@ pub(crate) mod invoke;
 pub(crate) mod numbers;
 pub(crate) mod openapi;
 pub(crate) mod plugin;
+pub(crate) mod plugin_use;
 pub(crate) mod plugins;
 pub(crate) mod presence;
 pub(crate) mod registry;

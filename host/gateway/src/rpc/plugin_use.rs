@@ -1,0 +1,155 @@
+//! `plugins/use`: what plugins used and what it cost, day by day, for administrators.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vaxel_core::{PluginId, Problem};
+use vaxel_runtime::{DayUse, Metric, WorkUse};
+
+use super::registry::{Access, Invocation, Registry, Reply};
+use super::schema;
+use crate::{Gateway, GatewayError};
+
+/// How far back it is kept.
+const DAYS_MAX: u32 = 90;
+
+pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
+    registry.add(
+        "plugins/use",
+        "What plugins used and what it cost, newest day first.",
+        Access::Admin,
+        used,
+    )
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Only this one, with what each of its methods, jobs and pages used.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::optional_plugin_id")]
+    plugin: Option<PluginId>,
+    /// How many days, today included.
+    #[schemars(range(min = 1, max = DAYS_MAX))]
+    days: u32,
+}
+
+/// One plugin on one day (UTC).
+#[derive(Serialize, JsonSchema)]
+struct Used {
+    #[schemars(schema_with = "schema::plugin_id")]
+    plugin: PluginId,
+    /// `2026-11-22`
+    day: String,
+    /// Runs, those again after a conflict among them.
+    calls: u64,
+    /// Runs in which it broke.
+    faults: u64,
+    /// Runs that it refused in its own words.
+    refusals: u64,
+    /// Runs that somebody else was faster than.
+    conflicts: u64,
+    processor_ms: u64,
+    /// From the first instruction to the last, waiting included.
+    wall_ms: u64,
+    /// The most memory of one run.
+    memory_bytes_max: u64,
+    /// Operations of storage and events.
+    storage_ops: u64,
+    written_bytes: u64,
+    /// How often each capability was used.
+    uses: BTreeMap<String, u64>,
+    /// Sums of the plugin's own.
+    metrics: BTreeMap<String, Sum>,
+    /// Which versions ran.
+    versions: Vec<String>,
+    /// By what it did; where one plugin is asked about.
+    works: Vec<Work>,
+}
+
+/// A sum of a plugin's own.
+#[derive(Serialize, JsonSchema)]
+struct Sum {
+    /// How often it was added to.
+    count: u64,
+    sum: f64,
+}
+
+/// One method, page, job, …
+#[derive(Serialize, JsonSchema)]
+struct Work {
+    /// `method`, `page`, `job`, `event`, …
+    kind: String,
+    name: String,
+    calls: u64,
+    faults: u64,
+    processor_ms: u64,
+}
+
+/// What the organization may use up in a day, and has.
+#[derive(Serialize, JsonSchema)]
+struct Budget {
+    /// Processor time of all its plugins today.
+    processor_ms: u64,
+    processor_ms_max: u64,
+    /// Whether its plugins rest until midnight (UTC).
+    is_used_up: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct UsedList {
+    items: Vec<Used>,
+    budget: Budget,
+}
+
+async fn used(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: Asked,
+) -> Result<Reply<UsedList>, Problem> {
+    let (runtime, tenant) = (gateway.runtime(), invocation.tenant.id);
+    let plugin = params.plugin.as_ref();
+    let found = runtime.used(tenant, plugin, params.days.into()).await?;
+    let items = found.into_iter().map(|(id, used)| view(id, used, plugin.is_some()));
+    let budget = runtime.budget(tenant)?;
+    Ok(UsedList {
+        items: items.collect(),
+        budget: Budget {
+            processor_ms: budget.processor_ms,
+            processor_ms_max: budget.processor_ms_max,
+            is_used_up: budget.processor_ms >= budget.processor_ms_max,
+        },
+    }
+    .into())
+}
+
+fn view(plugin: PluginId, used: DayUse, with_works: bool) -> Used {
+    let metrics = used.metrics.into_iter();
+    let metrics = metrics.map(|(name, Metric { count, sum })| (name, Sum { count, sum }));
+    let works = used.works.into_iter().filter(|_| with_works);
+    let works = works.map(|work: WorkUse| Work {
+        kind: work.kind,
+        name: work.name,
+        calls: work.calls,
+        faults: work.faults,
+        processor_ms: work.processor_us / 1_000,
+    });
+    Used {
+        plugin,
+        day: used.day,
+        calls: used.calls,
+        faults: used.faults,
+        refusals: used.refusals,
+        conflicts: used.conflicts,
+        processor_ms: used.processor_us / 1_000,
+        wall_ms: used.wall_us / 1_000,
+        memory_bytes_max: used.memory_bytes_max,
+        storage_ops: used.storage_ops,
+        written_bytes: used.written_bytes,
+        uses: used.uses,
+        metrics: metrics.collect(),
+        versions: used.versions,
+        works: works.collect(),
+    }
+}
