@@ -38,6 +38,7 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/disable", Admin),
     ("plugins/enable", Admin),
     ("plugins/list", Member),
+    ("plugins/use", Admin),
     ("presence/list", Member),
     ("presence/set", Member),
     ("roles/assign", Admin),

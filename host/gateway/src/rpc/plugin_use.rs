@@ -20,7 +20,8 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         "What plugins used and what it cost, newest day first.",
         Access::Admin,
         used,
-    )
+    )?;
+    Ok(())
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -115,6 +115,7 @@ impl Registry {
         super::roles::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
+        super::plugin_use::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;
         Ok(registry)

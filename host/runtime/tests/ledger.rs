@@ -1,0 +1,159 @@
+//! What plugins use is counted, written down, and in the audit: in rows or in totals, never twice and never not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use support::{ACME, GLOBEX, House, user};
+use vaxel_core::{Clock as _, PluginId, Problem, Reason, TenantId};
+use vaxel_crypto::ErasureKey;
+use vaxel_runtime::Budget;
+use vaxel_storage::{Order, Space};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn faulty() -> PluginId {
+    "faulty".parse().unwrap()
+}
+
+/// The audit's entries about uses.
+fn audit(house: &House, tenant: TenantId) -> Vec<Value> {
+    let mut tx = house.storage.begin(tenant);
+    let rows = tx.scan(Space::host(0x20), &[], None, 500, Order::Ascending);
+    let entries = rows.unwrap().entries;
+    let parsed = entries.iter().map(|(_, row)| serde_json::from_slice(&row[1..]).unwrap());
+    parsed.filter(|entry: &Value| entry["used"].is_object()).collect()
+}
+
+/// What an organization decides that lets the plugin have all it asks for but events.
+async fn granted_without_events(house: &House) {
+    let granted = ["storage", "identity", "clock", "crypto", "log"].map(|name| (name, json!([])));
+    let switch = json!({"on": true, "granted": BTreeMap::from(granted)});
+    let row = [vec![2], switch.to_string().into_bytes()].concat();
+    let mut tx = house.storage.begin(ACME);
+    tx.put(Space::host(0x31), b"faulty", row, ErasureKey::TENANT).unwrap();
+    house.storage.commit(tx).await.unwrap();
+}
+
+fn counted(entries: &[Value]) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for (name, count) in entries.iter().flat_map(|e| e["used"]["counts"].as_object().unwrap()) {
+        *sum.entry(name.clone()).or_default() += count.as_u64().unwrap();
+    }
+    sum
+}
+
+#[tokio::test]
+async fn the_count_of_uses_is_the_count_of_rows_and_totals() {
+    let house = House::new().await;
+    for _ in 0..5 {
+        house.call(ACME, "counter", json!({"key": "a"})).await.unwrap();
+    }
+    house.call(ACME, "publish", json!({"text": "hej"})).await.unwrap();
+    house.call(ACME, "trap", json!({})).await.unwrap_err();
+    house.call(ACME, "write_then_fail", json!({"key": "b"})).await.unwrap_err();
+    house.call(GLOBEX, "ok", json!({})).await.unwrap();
+    house.runtime.close_books().await;
+
+    let used = house.runtime.used(ACME, Some(&faulty()), 1).await.unwrap();
+    let [(_, today)] = used.as_slice() else {
+        panic!("one plugin on one day, not {used:?}");
+    };
+    assert_eq!(today.day, "2027-01-15");
+    assert_eq!((today.calls, today.faults, today.refusals), (8, 1, 1));
+    assert_eq!((today.uses["storage"], today.uses["events"]), (6, 4));
+    assert!(today.memory_bytes_max > 0 && today.written_bytes > 0);
+    let of_works: u64 = today.works.iter().map(|work| work.calls).sum();
+    assert_eq!(of_works, today.calls, "the parts are the whole");
+    assert_eq!(counted(&audit(&house, ACME)), today.uses);
+    // Closing the books again finds nothing that the audit lacks.
+    house.runtime.close_books().await;
+    assert_eq!(counted(&audit(&house, ACME)), today.uses);
+    let other = house.runtime.used(GLOBEX, None, 1).await.unwrap();
+    assert_eq!(other[0].1.calls, 1, "each organization has its own accounts");
+}
+
+#[tokio::test]
+async fn what_was_not_granted_is_in_the_audit_before_the_caller_knows() {
+    let house = House::new().await;
+    let runtime = house.restarted(house.keyring.clone());
+    let mut files = support::faulty();
+    let asked = "name = \"events\"\n";
+    assert!(files.manifest.contains(asked));
+    files.manifest = files.manifest.replace(asked, "name = \"events\"\nrequired = false\n");
+    runtime.install(files).await.unwrap();
+    granted_without_events(&house).await;
+    let call = async |method: &str, params| {
+        let call = support::plugin_call(house.clock.now(), ACME, user(1), method, params);
+        let reply = runtime.call(call).await?;
+        Ok::<Value, Problem>(serde_json::from_slice(&reply).unwrap())
+    };
+    let refused = call("write_then_fail", json!({"key": "b"})).await;
+    assert_eq!(refused.unwrap_err().reason, Reason::Forbidden);
+    let entries = audit(&house, ACME);
+    let [entry] = entries.as_slice() else {
+        panic!("one refusal, not {entries:?}");
+    };
+    assert_eq!(entry["actor"], "plugin:faulty");
+    assert_eq!(entry["outcome"], "refused");
+    assert_eq!(entry["used"]["version"], "0.1.0");
+    assert_eq!(entry["used"]["work"], "method write_then_fail");
+    assert_eq!(entry["used"]["counts"], json!({"events": 1}));
+    let left = call("read", json!({"key": "b"})).await.unwrap();
+    assert_eq!(left, json!({"value": 0}), "what the guest wrote is gone");
+}
+
+#[tokio::test]
+async fn accounts_of_one_day_go_on_behind_a_restart() {
+    let house = House::new().await;
+    house.call(ACME, "ok", json!({})).await.unwrap();
+    house.runtime.close_books().await;
+    let again = House {
+        runtime: house.restarted(house.keyring.clone()),
+        ..house
+    };
+    again.runtime.install(support::faulty()).await.unwrap();
+    again.call(ACME, "ok", json!({})).await.unwrap();
+    again.clock.advance_ms(DAY_MS);
+    again.call(ACME, "ok", json!({})).await.unwrap();
+    let used = again.runtime.used(ACME, None, 2).await.unwrap();
+    let calls: Vec<u64> = used.iter().map(|(_, day)| day.calls).collect();
+    assert_eq!(calls, [1, 2], "the newest day first");
+    let only_today = again.runtime.used(ACME, None, 1).await.unwrap();
+    assert_eq!(only_today.len(), 1);
+}
+
+#[tokio::test]
+async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_nobody() {
+    let house = House::with(|config| {
+        config.budget = Budget {
+            processor_ms_per_day: 1,
+        };
+    })
+    .await;
+    // Runs until its processor time is used up, far more than a millisecond.
+    house.call(ACME, "loop", json!({})).await.unwrap_err();
+    for _ in 0..3 {
+        let refused = house.call(ACME, "ok", json!({})).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::LimitReached);
+        assert_eq!(refused.code, "plugin-budget");
+        let wait_ms = u64::from(refused.retry_after_ms.unwrap());
+        assert_eq!((house.clock.now().0 + wait_ms) % DAY_MS, 0, "until midnight");
+    }
+    let told = house.alarms.0.lock().unwrap();
+    let told = told.iter().filter(|(_, code)| *code == "plugin.budget").count();
+    assert_eq!(told, 1, "once");
+    house.call(GLOBEX, "ok", json!({})).await.unwrap();
+    let state = house.runtime.budget(ACME).unwrap();
+    assert!(state.processor_ms >= state.processor_ms_max);
+    house.clock.advance_ms(DAY_MS);
+    house.call(ACME, "ok", json!({})).await.unwrap();
+}
