@@ -39,6 +39,7 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/enable", Admin),
     ("plugins/list", Member),
     ("plugins/use", Admin),
+    ("plugins/would_touch", Admin),
     ("presence/list", Member),
     ("presence/set", Member),
     ("roles/assign", Admin),

@@ -35,7 +35,7 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use ledger::{Budget, BudgetState, DayUse, LifeUse, Metric, WorkUse};
+pub use ledger::{Budget, BudgetState, DayUse, LifeUse, Metric, WorkUse, WouldTouch, WouldUse};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
     Manifest, Page, Permission, Subscription, When,

@@ -184,6 +184,11 @@ impl Registry {
         self.brought_along.lock().iter().cloned().collect()
     }
 
+    /// The installed plugin of that id.
+    pub(crate) fn plugin(&self, plugin: &PluginId) -> Option<Arc<Plugin>> {
+        self.installed.load().get(plugin).cloned()
+    }
+
     pub(crate) fn installed(&self) -> Vec<PluginId> {
         self.installed.load().keys().cloned().collect()
     }

@@ -29,8 +29,12 @@ fn audit(house: &House, tenant: TenantId) -> Vec<Value> {
     let mut tx = house.storage.begin(tenant);
     let rows = tx.scan(Space::host(0x20), &[], None, 500, Order::Ascending);
     let entries = rows.unwrap().entries;
-    let parsed = entries.iter().map(|(_, row)| serde_json::from_slice(&row[1..]).unwrap());
-    parsed.filter(|entry: &Value| entry["used"].is_object()).collect()
+    let parsed = entries
+        .iter()
+        .map(|(_, row)| serde_json::from_slice(&row[1..]).unwrap());
+    parsed
+        .filter(|entry: &Value| entry["used"].is_object())
+        .collect()
 }
 
 /// What an organization decides that lets the plugin have all it asks for but events.
@@ -39,13 +43,17 @@ async fn granted_without_events(house: &House) {
     let switch = json!({"on": true, "granted": BTreeMap::from(granted)});
     let row = [vec![2], switch.to_string().into_bytes()].concat();
     let mut tx = house.storage.begin(ACME);
-    tx.put(Space::host(0x31), b"faulty", row, ErasureKey::TENANT).unwrap();
+    tx.put(Space::host(0x31), b"faulty", row, ErasureKey::TENANT)
+        .unwrap();
     house.storage.commit(tx).await.unwrap();
 }
 
 fn counted(entries: &[Value]) -> BTreeMap<String, u64> {
     let mut sum = BTreeMap::new();
-    for (name, count) in entries.iter().flat_map(|e| e["used"]["counts"].as_object().unwrap()) {
+    for (name, count) in entries
+        .iter()
+        .flat_map(|e| e["used"]["counts"].as_object().unwrap())
+    {
         *sum.entry(name.clone()).or_default() += count.as_u64().unwrap();
     }
     sum
@@ -55,11 +63,20 @@ fn counted(entries: &[Value]) -> BTreeMap<String, u64> {
 async fn the_count_of_uses_is_the_count_of_rows_and_totals() {
     let house = House::new().await;
     for _ in 0..5 {
-        house.call(ACME, "counter", json!({"key": "a"})).await.unwrap();
+        house
+            .call(ACME, "counter", json!({"key": "a"}))
+            .await
+            .unwrap();
     }
-    house.call(ACME, "publish", json!({"text": "hej"})).await.unwrap();
+    house
+        .call(ACME, "publish", json!({"text": "hej"}))
+        .await
+        .unwrap();
     house.call(ACME, "trap", json!({})).await.unwrap_err();
-    house.call(ACME, "write_then_fail", json!({"key": "b"})).await.unwrap_err();
+    house
+        .call(ACME, "write_then_fail", json!({"key": "b"}))
+        .await
+        .unwrap_err();
     house.call(GLOBEX, "ok", json!({})).await.unwrap();
     house.runtime.close_books().await;
 
@@ -78,7 +95,10 @@ async fn the_count_of_uses_is_the_count_of_rows_and_totals() {
     house.runtime.close_books().await;
     assert_eq!(counted(&audit(&house, ACME)), today.uses);
     let other = house.runtime.used(GLOBEX, None, 1).await.unwrap();
-    assert_eq!(other[0].1.calls, 1, "each organization has its own accounts");
+    assert_eq!(
+        other[0].1.calls, 1,
+        "each organization has its own accounts"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +108,9 @@ async fn what_was_not_granted_is_in_the_audit_before_the_caller_knows() {
     let mut files = support::faulty();
     let asked = "name = \"events\"\n";
     assert!(files.manifest.contains(asked));
-    files.manifest = files.manifest.replace(asked, "name = \"events\"\nrequired = false\n");
+    files.manifest = files
+        .manifest
+        .replace(asked, "name = \"events\"\nrequired = false\n");
     runtime.install(files).await.unwrap();
     granted_without_events(&house).await;
     let call = async |method: &str, params| {
@@ -146,10 +168,17 @@ async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_n
         assert_eq!(refused.reason, Reason::LimitReached);
         assert_eq!(refused.code, "plugin-budget");
         let wait_ms = u64::from(refused.retry_after_ms.unwrap());
-        assert_eq!((house.clock.now().0 + wait_ms) % DAY_MS, 0, "until midnight");
+        assert_eq!(
+            (house.clock.now().0 + wait_ms) % DAY_MS,
+            0,
+            "until midnight"
+        );
     }
     let told = house.alarms.0.lock().unwrap();
-    let told = told.iter().filter(|(_, code)| *code == "plugin.budget").count();
+    let told = told
+        .iter()
+        .filter(|(_, code)| *code == "plugin.budget")
+        .count();
     assert_eq!(told, 1, "once");
     house.call(GLOBEX, "ok", json!({})).await.unwrap();
     let state = house.runtime.budget(ACME).unwrap();

@@ -135,9 +135,37 @@ pub(crate) struct Plugins {
     pub(crate) dir: Option<PathBuf>,
     /// Who may publish plugins here. Default: DATA/trust.toml.
     pub(crate) trust: Option<PathBuf>,
+    /// What the plugins of each organization may use up.
+    pub(crate) budget: PluginBudget,
     /// Whether packages that nobody signed are taken: with --dev and --demo.
     #[serde(skip)]
     pub(crate) allow_unsigned: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PluginBudget {
+    /// Seconds of processor time from midnight to midnight (UTC), over all plugins of one organization. Default: 14400.
+    pub(crate) processor_s_per_day: Option<u64>,
+    /// Running calls of one organization. Default: 16.
+    pub(crate) concurrent_calls: Option<usize>,
+    /// Running calls of one plugin in one organization. Default: 8.
+    pub(crate) concurrent_calls_per_plugin: Option<usize>,
+}
+
+impl PluginBudget {
+    /// Sets what is said.
+    pub(crate) fn apply(&self, to: &mut vaxel_runtime::RuntimeConfig) {
+        if let Some(seconds) = self.processor_s_per_day {
+            to.budget.processor_ms_per_day = seconds.saturating_mul(1_000);
+        }
+        if let Some(calls) = self.concurrent_calls {
+            to.limits.tenant_concurrent = calls.max(1);
+        }
+        if let Some(calls) = self.concurrent_calls_per_plugin {
+            to.limits.plugin_concurrent = calls.max(1);
+        }
+    }
 }
 
 /// Flags of `vaxel serve`; they win over the file.

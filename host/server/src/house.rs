@@ -83,6 +83,7 @@ impl House {
         if let Some(workers) = config.plugins.workers {
             runtime_config.workers = workers;
         }
+        config.plugins.budget.apply(&mut runtime_config);
         let runtime = Runtime::new(
             runtime_config,
             storage.clone(),

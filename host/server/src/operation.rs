@@ -64,6 +64,16 @@ pub(crate) enum Operation {
         plugin: PluginId,
         on: bool,
     },
+    PluginUse {
+        plugin: Option<PluginId>,
+        tenant: Option<String>,
+        days: u64,
+    },
+    PluginWouldTouch {
+        plugin: PluginId,
+        tenant: String,
+        days: u64,
+    },
     AuditVerify {
         tenant: Option<String>,
         heads: Option<PathBuf>,
@@ -111,6 +121,16 @@ impl Operation {
             Self::PluginSwitch { tenant, plugin, on } => {
                 plugin_switch(house, &tenant, &plugin, on).await
             }
+            Self::PluginUse {
+                plugin,
+                tenant,
+                days,
+            } => plugin::used(house, plugin.as_ref(), tenant.as_deref(), days).await,
+            Self::PluginWouldTouch {
+                plugin,
+                tenant,
+                days,
+            } => plugin::would_touch(house, &plugin, &tenant, days).await,
             Self::AuditVerify { tenant, heads } => audit::verify(house, tenant, heads).await,
             Self::RotateSigning => {
                 house.identity.rotate_signing_key().await?;

@@ -3,6 +3,7 @@
 pub(crate) mod author;
 pub(crate) mod inspect;
 mod operate;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::Subcommand;
 use crate::cli::Place;
 
 pub(crate) use operate::{copy_packages, install, installed, remove, watch};
+pub(crate) use usage::{used, would_touch};
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
 pub(crate) const COMPILE: &str = "compile-component";

@@ -17,6 +17,7 @@ mod key;
 mod layout;
 pub mod limits;
 mod log;
+mod past;
 mod queue;
 mod reads;
 mod record;

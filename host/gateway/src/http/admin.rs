@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use vaxel_core::{Problem, Reason, RequestId};
+use vaxel_ops::PluginUsed;
 
 use super::host::requested_host;
 use super::{Body, Response, edge, problem};
@@ -74,6 +75,18 @@ pub(crate) fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response {
     }
     if !edge::reads(request.method()) {
         return problem::respond(&problem::method_not_allowed(), id);
+    }
+    for used in gateway.runtime().used_in_life() {
+        let counted = PluginUsed {
+            runs: used.calls,
+            faults: used.faults,
+            processor_us: used.processor_us,
+            memory_bytes_max: used.memory_bytes_max,
+            written_bytes: used.written_bytes,
+            uses: used.uses.into_iter().collect(),
+        };
+        let metrics = gateway.metrics();
+        metrics.plugin_used(used.plugin.as_str(), &counted);
     }
     let mut response = Response::new(Body::from(gateway.metrics().encode()));
     response.headers_mut().insert(

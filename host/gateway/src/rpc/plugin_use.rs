@@ -1,10 +1,10 @@
-//! `plugins/use`: what plugins used and what it cost, day by day, for administrators.
+//! `plugins/use` and `plugins/would_touch`: what plugins used and what it cost, and what one would have used.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vaxel_core::{PluginId, Problem};
+use vaxel_core::{PluginId, Problem, Reason};
 use vaxel_runtime::{DayUse, Metric, WorkUse};
 
 use super::registry::{Access, Invocation, Registry, Reply};
@@ -14,12 +14,21 @@ use crate::{Gateway, GatewayError};
 /// How far back it is kept.
 const DAYS_MAX: u32 = 90;
 
+/// How far back events are kept.
+const REPLAYED_DAYS_MAX: u32 = 7;
+
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
     registry.add(
         "plugins/use",
         "What plugins used and what it cost, newest day first.",
         Access::Admin,
         used,
+    )?;
+    registry.add(
+        "plugins/would_touch",
+        "What a plugin would have used on the last days, replayed from what happened; nothing of it is kept.",
+        Access::Admin,
+        would_touch,
     )?;
     Ok(())
 }
@@ -112,7 +121,9 @@ async fn used(
     let (runtime, tenant) = (gateway.runtime(), invocation.tenant.id);
     let plugin = params.plugin.as_ref();
     let found = runtime.used(tenant, plugin, params.days.into()).await?;
-    let items = found.into_iter().map(|(id, used)| view(id, used, plugin.is_some()));
+    let items = found
+        .into_iter()
+        .map(|(id, used)| view(id, used, plugin.is_some()));
     let budget = runtime.budget(tenant)?;
     Ok(UsedList {
         items: items.collect(),
@@ -121,6 +132,87 @@ async fn used(
             processor_ms_max: budget.processor_ms_max,
             is_used_up: budget.processor_ms >= budget.processor_ms_max,
         },
+    }
+    .into())
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    #[schemars(schema_with = "schema::plugin_id")]
+    plugin: PluginId,
+    /// The installed version; no other can be tried.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    version: Option<String>,
+    /// How many days, today included.
+    #[schemars(range(min = 1, max = REPLAYED_DAYS_MAX))]
+    days: u32,
+}
+
+/// What a plugin would have used.
+#[derive(Serialize, JsonSchema)]
+struct Touched {
+    days: u64,
+    /// Events that it was shown.
+    events_replayed: u64,
+    /// Calls that its hooks would have seen.
+    calls_seen: u64,
+    items: Vec<TouchedAsk>,
+    /// What it asks for and did not use once.
+    unused: Vec<String>,
+    /// What could not be tried, and what went wrong.
+    problems: Vec<String>,
+}
+
+/// One thing that it asks for.
+#[derive(Serialize, JsonSchema)]
+struct TouchedAsk {
+    ask: String,
+    uses: u64,
+    /// With what.
+    details: Vec<String>,
+}
+
+async fn would_touch(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: Replay,
+) -> Result<Reply<Touched>, Problem> {
+    let (runtime, tenant) = (gateway.runtime(), invocation.tenant.id);
+    let Replay {
+        plugin,
+        version,
+        days,
+    } = params;
+    let installed = runtime
+        .list(tenant)
+        .into_iter()
+        .find(|known| known.id == plugin);
+    if let (Some(wanted), Some(installed)) = (version, installed)
+        && installed.version != wanted
+    {
+        let detail = format!("Version {wanted} is not installed.");
+        return Err(Problem::new(Reason::NotFound, detail).with_code("unknown_version"));
+    }
+    let touched = runtime.would_touch(tenant, &plugin, days.into()).await?;
+    let recorded =
+        gateway
+            .identity()
+            .record_act(&invocation.cx, "plugins.would_touch", plugin.as_str());
+    recorded.await.map_err(super::session::refused)?;
+    let items = touched.items.into_iter().map(|item| TouchedAsk {
+        ask: item.ask,
+        uses: item.uses,
+        details: item.details,
+    });
+    Ok(Touched {
+        days: touched.days,
+        events_replayed: touched.events_replayed,
+        calls_seen: touched.calls_seen,
+        items: items.collect(),
+        unused: touched.unused,
+        problems: touched.problems,
     }
     .into())
 }

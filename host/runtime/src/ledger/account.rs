@@ -49,7 +49,9 @@ impl Today {
 
     pub(crate) fn add(&self, day: u64, more: u64) -> u64 {
         self.turn(day);
-        self.sum.fetch_add(more, Ordering::Relaxed).saturating_add(more)
+        self.sum
+            .fetch_add(more, Ordering::Relaxed)
+            .saturating_add(more)
     }
 
     pub(crate) fn get(&self, day: u64) -> u64 {

@@ -9,6 +9,7 @@ mod budget;
 mod rows;
 mod show;
 mod sums;
+mod would_touch;
 mod writing;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use vaxel_core::{PluginId, TenantId, UnixMs};
 use vaxel_storage::{Storage, StorageError};
 
@@ -26,8 +28,9 @@ use rows::{DAYS, DayRow, day_of};
 pub(crate) use account::{Account, Run};
 pub use budget::Budget;
 pub use show::{BudgetState, DayUse, LifeUse, WorkUse};
-pub use sums::Metric;
 pub(crate) use sums::How;
+pub use sums::Metric;
+pub use would_touch::{WouldTouch, WouldUse};
 pub(crate) use writing::keep_writing;
 
 /// All accounts of this process.
@@ -37,6 +40,8 @@ pub(crate) struct Ledger {
     tenants: ArcSwap<HashMap<TenantId, Arc<TenantAccount>>>,
     /// Held while a tenant is added.
     adding: Mutex<()>,
+    /// One replay at a time: it is nobody's hurry.
+    pub(crate) replaying: Semaphore,
 }
 
 impl Ledger {
@@ -46,6 +51,7 @@ impl Ledger {
             budget,
             tenants: ArcSwap::default(),
             adding: Mutex::new(()),
+            replaying: Semaphore::new(1),
         }
     }
 

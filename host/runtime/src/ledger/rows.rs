@@ -47,7 +47,10 @@ impl DayRow {
             let of = |uses: &Uses| uses.get(name).copied().unwrap_or(0);
             of(&self.in_rows).saturating_add(of(&self.in_totals))
         };
-        let left = self.uses.iter().map(|(name, uses)| (name.clone(), uses.saturating_sub(had(name))));
+        let left = self
+            .uses
+            .iter()
+            .map(|(name, uses)| (name.clone(), uses.saturating_sub(had(name))));
         left.filter(|(_, left)| *left > 0).collect()
     }
 }
@@ -111,7 +114,10 @@ impl Key {
 
 /// In front of all rows of a day.
 fn first_of(day: u64) -> Vec<u8> {
-    u32::try_from(day).unwrap_or(u32::MAX).to_be_bytes().to_vec()
+    u32::try_from(day)
+        .unwrap_or(u32::MAX)
+        .to_be_bytes()
+        .to_vec()
 }
 
 /// The row, or an empty one.
@@ -229,7 +235,10 @@ mod tests {
             ..DayRow::default()
         };
         assert_eq!(row.not_audited(), uses(2));
-        let audited = DayRow { in_totals: uses(7), ..row };
+        let audited = DayRow {
+            in_totals: uses(7),
+            ..row
+        };
         assert!(audited.not_audited().is_empty());
     }
 }

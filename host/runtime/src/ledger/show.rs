@@ -146,7 +146,9 @@ impl Runtime {
         days: u64,
     ) -> Result<Vec<(PluginId, DayUse)>, Problem> {
         let (ledger, now) = (&self.inner.ledger, self.inner.clock.now());
-        let account = ledger.tenant(tenant, now).map_err(|e| storage_problem(&e))?;
+        let account = ledger
+            .tenant(tenant, now)
+            .map_err(|e| storage_problem(&e))?;
         ledger.write_tenant(&account, now, false).await;
         let first = day_of(now).saturating_sub(days.clamp(1, KEPT_DAYS) - 1);
         let mut tx = self.inner.storage.begin(tenant);
@@ -159,10 +161,12 @@ impl Runtime {
         let is_asked = |id: &PluginId| plugin.is_none_or(|plugin| plugin == id);
         let mut found: BTreeMap<(u64, PluginId), DayUse> = BTreeMap::new();
         for (key, row) in of_days.into_iter().filter(|(key, _)| is_asked(&key.plugin)) {
-            let of_day = found.entry((key.day, key.plugin)).or_insert_with(|| DayUse {
-                day: date_of(key.day),
-                ..DayUse::default()
-            });
+            let of_day = found
+                .entry((key.day, key.plugin))
+                .or_insert_with(|| DayUse {
+                    day: date_of(key.day),
+                    ..DayUse::default()
+                });
             of_day.add(key.version, &row);
         }
         for (key, row) in of_works {
@@ -195,7 +199,9 @@ impl Runtime {
     /// How much of its budget a tenant has used up today.
     pub fn budget(&self, tenant: TenantId) -> Result<BudgetState, Problem> {
         let (ledger, now) = (&self.inner.ledger, self.inner.clock.now());
-        let account = ledger.tenant(tenant, now).map_err(|e| storage_problem(&e))?;
+        let account = ledger
+            .tenant(tenant, now)
+            .map_err(|e| storage_problem(&e))?;
         Ok(BudgetState {
             processor_ms: account.today.get(day_of(now)) / 1_000,
             processor_ms_max: ledger.budget.processor_ms_per_day,
@@ -205,19 +211,27 @@ impl Runtime {
     /// What each plugin used since the start, over all tenants.
     pub fn used_in_life(&self) -> Vec<LifeUse> {
         let mut lives: BTreeMap<PluginId, Life> = BTreeMap::new();
-        for account in self.inner.ledger.tenants().iter().flat_map(|t| t.accounts()) {
+        for account in self
+            .inner
+            .ledger
+            .tenants()
+            .iter()
+            .flat_map(|t| t.accounts())
+        {
             let life = lives.entry(account.plugin.clone()).or_default();
             life.merge(&account.life());
         }
-        let used = lives.into_iter().map(|(plugin, Life { sums, uses })| LifeUse {
-            plugin,
-            calls: sums.calls,
-            faults: sums.faults,
-            processor_us: sums.processor_us,
-            memory_bytes_max: sums.memory_bytes_max,
-            written_bytes: sums.written_bytes,
-            uses,
-        });
+        let used = lives
+            .into_iter()
+            .map(|(plugin, Life { sums, uses })| LifeUse {
+                plugin,
+                calls: sums.calls,
+                faults: sums.faults,
+                processor_us: sums.processor_us,
+                memory_bytes_max: sums.memory_bytes_max,
+                written_bytes: sums.written_bytes,
+                uses,
+            });
         used.collect()
     }
 

@@ -8,10 +8,10 @@ use vaxel_core::{PluginId, UnixMs};
 use vaxel_identity::{Outcome, Used, append_use};
 use vaxel_storage::{StorageError, Transaction};
 
+use super::Ledger;
 use super::account::{Account, Noted, Part, TenantAccount};
 use super::rows::{self, DAYS, DayRow, KEPT_DAYS, Key, METHODS, day_of};
 use super::sums::{Sums, Uses, add_metric, add_uses};
-use super::Ledger;
 use crate::manifest::Cap;
 use crate::runtime::Inner;
 
@@ -194,11 +194,7 @@ fn append_act(
 
 /// What was used since the last totals and has no row of its own, by version and day: also of days before, where the
 /// server ended before it could.
-fn append_totals(
-    tx: &mut Transaction,
-    plugin: &PluginId,
-    now: UnixMs,
-) -> Result<(), StorageError> {
+fn append_totals(tx: &mut Transaction, plugin: &PluginId, now: UnixMs) -> Result<(), StorageError> {
     let first = day_of(now).saturating_sub(KEPT_DAYS);
     for (key, mut row) in rows::since::<DayRow>(tx, DAYS, first)? {
         let counts = row.not_audited();
@@ -215,7 +211,14 @@ fn append_totals(
             counts,
             ..Used::default()
         };
-        append_use(tx, now, plugin, ("plugins.used_in_all", Outcome::Done), None, used)?;
+        append_use(
+            tx,
+            now,
+            plugin,
+            ("plugins.used_in_all", Outcome::Done),
+            None,
+            used,
+        )?;
     }
     Ok(())
 }

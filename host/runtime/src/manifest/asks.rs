@@ -72,7 +72,10 @@ impl Cap {
 
     /// Whether each use has a row in the audit. What is used hundreds of times in a call is counted.
     pub(crate) const fn is_audited_one_by_one(self) -> bool {
-        matches!(self, Self::Http | Self::Interop | Self::StepUp | Self::Blobs)
+        matches!(
+            self,
+            Self::Http | Self::Interop | Self::StepUp | Self::Blobs
+        )
     }
 
     /// Whether a plugin can be run without it: its functions can say no.
