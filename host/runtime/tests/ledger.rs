@@ -186,3 +186,48 @@ async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_n
     house.clock.advance_ms(DAY_MS);
     house.call(ACME, "ok", json!({})).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_plugin_would_have_touched_is_not_what_it_asks_for() {
+    let house = House::new().await;
+    house
+        .call(ACME, "counter", json!({"key": "a"}))
+        .await
+        .unwrap();
+    house.runtime.close_books().await;
+    let before = house.storage.cursor(ACME);
+    let touched = house.runtime.would_touch(ACME, &faulty(), 7).await.unwrap();
+    assert_eq!(house.storage.cursor(ACME), before, "nothing is kept");
+    let used: Vec<_> = touched.items.iter().filter(|item| item.uses > 0).collect();
+    let used: Vec<&str> = used.iter().map(|item| item.ask.as_str()).collect();
+    assert_eq!(used, ["storage"], "of six things that it asks for");
+    assert_eq!(
+        touched.unused,
+        ["events", "identity", "clock", "crypto", "log"]
+    );
+}
+
+#[tokio::test]
+async fn the_past_of_an_organization_is_its_newest_events_in_their_order() {
+    let house = House::new().await;
+    for text in ["one", "two", "three"] {
+        house
+            .call(ACME, "publish", json!({"text": text}))
+            .await
+            .unwrap();
+    }
+    let now = house.clock.now();
+    let past = |since, topic: &'static str| {
+        let is_wanted = |found: &str| found == topic;
+        let events = house
+            .storage
+            .past_events(ACME, since, &is_wanted, 2)
+            .unwrap();
+        let payloads = events.iter().map(|(event, _)| event.payload.clone());
+        payloads.collect::<Vec<_>>()
+    };
+    let told = past(now.minus_ms(DAY_MS), "faulty.told");
+    assert_eq!(told, [r#"{"text":"two"}"#, r#"{"text":"three"}"#]);
+    assert!(past(now.plus_ms(DAY_MS), "faulty.told").is_empty());
+    assert!(past(now.minus_ms(DAY_MS), "chat.message.created").is_empty());
+}
