@@ -17,90 +17,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
+use vaxel_tests::packages::{Publisher, offline, packed, path, trusts, with_publisher};
 use vaxel_tests::{Answer, HostOptions, Person, TestHost, patiently};
-
-/// The publisher of most tests: a key, and packages made with it.
-struct Publisher {
-    host: TestHost,
-    key: PathBuf,
-    public: String,
-    thumbprint: String,
-}
-
-impl Publisher {
-    fn new(host: &TestHost, name: &str) -> Self {
-        let key = host.scratch(&format!("{name}.key"));
-        let made = offline(host, &["keygen", path(&key), "--json"]).json();
-        Self {
-            host: host.clone(),
-            key,
-            public: made["public_key"].as_str().unwrap().to_owned(),
-            thumbprint: made["key"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    /// A signed package of the fixture, called that version.
-    fn package(&self, version: &str) -> PathBuf {
-        let file = packed(&self.host, &format!("signed-{version}"), version);
-        self.sign(&file);
-        file
-    }
-
-    fn sign(&self, file: &Path) {
-        offline(&self.host, &["sign", path(file), "--key", path(&self.key)]);
-    }
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// A command of authors, which needs no server.
-fn offline(host: &TestHost, args: &[&str]) -> Answer {
-    host.vaxel().expect(&[&["plugin"], args].concat(), "")
-}
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../stage/fixtures/faulty")
-}
-
-/// A copy of the fixture's folder, called that version, packed.
-fn packed(host: &TestHost, name: &str, version: &str) -> PathBuf {
-    let folder = host.scratch(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("i18n")).unwrap();
-    fs::copy(
-        fixture().join("component.wasm"),
-        folder.join("component.wasm"),
-    )
-    .unwrap();
-    let manifest = fs::read_to_string(fixture().join("plugin.toml")).unwrap();
-    let manifest = manifest.replacen(
-        "version = \"0.1.0\"",
-        &format!("version = \"{version}\""),
-        1,
-    );
-    fs::write(folder.join("plugin.toml"), manifest).unwrap();
-    fs::write(folder.join("i18n/sv.toml"), "name = 'Felaktig'\n").unwrap();
-    fs::write(folder.join("README.md"), "# Faulty\n").unwrap();
-    let file = host.scratch(&format!("{name}.vxp"));
-    offline(host, &["pack", path(&folder), "-o", path(&file)]);
-    file
-}
-
-fn trusts(host: &TestHost, publishers: &[(&str, &Publisher)], more: &str) {
-    let mut text = "format = 1\n".to_owned();
-    for (name, publisher) in publishers {
-        let key = &publisher.public;
-        text.push_str(&format!(
-            "[[publishers]]\nname = '{name}'\nkeys = ['{key}']\nplugins = ['faulty']\n"
-        ));
-    }
-    let unfinished = host.data().join("trust.new");
-    fs::write(&unfinished, text + more).unwrap();
-    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::rename(unfinished, host.data().join("trust.toml")).unwrap();
-}
 
 fn install(host: &TestHost, file: &Path, more: &[&str]) -> Answer {
     let args = [&["plugin", "install", path(file)], more].concat();
@@ -136,17 +54,9 @@ async fn answers(person: &Person) -> bool {
         .is_ok()
 }
 
-/// A host with a trusted publisher.
-async fn prepared() -> (TestHost, Publisher) {
-    let host = TestHost::start().await;
-    let acme = Publisher::new(&host, "acme");
-    trusts(&host, &[("Acme AB", &acme)], "");
-    (host, acme)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_package_is_installed_on_a_running_server_used_and_there_after_a_restart() {
-    let (host, acme) = prepared().await;
+    let (host, acme) = with_publisher().await;
     let anna = host.sign_in("acme", "anna").await;
     let file = acme.package("1.0.0");
     let checked = offline(&host, &["check", path(&file), "--json"]).json();
@@ -207,10 +117,10 @@ async fn a_signed_package_is_installed_on_a_running_server_used_and_there_after_
     // An organization made later starts without it.
     let cecilia = host.tenant("globex", "cecilia").await;
     assert!(!answers(&cecilia).await);
-    // A new version takes its place; removing waits for the last organization.
+    // A new version comes beside it; removing waits for the last organization.
     installs(&host, &acme.package("1.1.0"), &[]);
     assert!(answers(&anna).await);
-    assert!(!kept.exists());
+    assert!(kept.exists());
     let refused = block_in_place(|| host.try_command(&["plugin", "remove", "faulty"], ""));
     assert!(
         refused.stderr.contains("switched on for 1"),
@@ -228,7 +138,7 @@ async fn a_signed_package_is_installed_on_a_running_server_used_and_there_after_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_not_be_installed_is_refused_by_name() {
-    let (host, acme) = prepared().await;
+    let (host, acme) = with_publisher().await;
     let good = acme.package("2.0.0");
     let bytes = fs::read(&good).unwrap();
     let odd = |name: &str, bytes: &[u8]| {
@@ -364,7 +274,7 @@ async fn a_signature_that_ended_installs_nothing_more_and_stops_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_revoked_or_no_longer_trusted_goes_out_of_use_while_the_server_runs() {
-    let (host, acme) = prepared().await;
+    let (host, acme) = with_publisher().await;
     let anna = host.sign_in("acme", "anna").await;
     let root = Publisher::new(&host, "root");
     let revocations = format!(
@@ -403,8 +313,10 @@ async fn what_is_revoked_or_no_longer_trusted_goes_out_of_use_while_the_server_r
     block_in_place(|| host.restart());
     is_refused(&host, &old, "was revoked");
     assert!(!answers(&anna).await);
-    // A good version makes it work again, without switching.
+    // A good version makes it work again, where somebody goes on with it.
     installs(&host, &new, &[]);
+    assert!(!answers(&anna).await);
+    block_in_place(|| host.command(&["plugin", "upgrade", "--tenant", "acme", "faulty", "1.0.1"]));
     assert!(answers(&anna).await);
     // A list that somebody else wrote is no list.
     fs::write(&list, "{}").unwrap();
@@ -490,7 +402,7 @@ async fn an_unsigned_package_is_for_those_who_make_plugins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_or_missing_package_keeps_no_server_from_starting() {
-    let (host, acme) = prepared().await;
+    let (host, acme) = with_publisher().await;
     let file = acme.package("1.0.0");
     installs(&host, &file, &[]);
     switch(&host, "enable");
@@ -519,7 +431,7 @@ async fn a_damaged_or_missing_package_keeps_no_server_from_starting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
-    let (host, acme) = prepared().await;
+    let (host, acme) = with_publisher().await;
     installs(&host, &acme.package("1.0.0"), &[]);
     switch(&host, "enable");
     let folder = host.data().join("packages/faulty");
@@ -536,16 +448,21 @@ async fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
     block_in_place(|| host.serve());
     assert_eq!(state(&host)["version"], "1.0.0", "the row is what counts");
     assert!(!folder.join("1.0.1.vxp").exists());
-    let old = fs::read(folder.join("1.0.0.vxp")).unwrap();
     installs(&host, &next, &[]);
+    assert_eq!(files(&folder), ["1.0.0.vxp", "1.0.1.vxp"]);
+    let swept = acme.package("1.0.2");
+    installs(&host, &swept, &[]);
+    installs(&host, &acme.package("1.0.3"), &[]);
+    // Nobody runs 1.0.1, and there are two newer ones.
+    assert_eq!(files(&folder), ["1.0.0.vxp", "1.0.2.vxp", "1.0.3.vxp"]);
     host.kill9();
-    fs::write(folder.join("1.0.0.vxp"), old).unwrap();
+    fs::copy(&next, folder.join("1.0.1.vxp")).unwrap();
     block_in_place(|| host.serve());
-    assert_eq!(state(&host)["version"], "1.0.1");
-    assert!(!folder.join("1.0.0.vxp").exists());
+    assert_eq!(state(&host)["version"], "1.0.3");
+    assert!(!folder.join("1.0.1.vxp").exists());
 
     // And wherever it happens to be.
-    let (mut version, mut kept_old) = ("1.0.1".to_owned(), 0);
+    let (mut version, mut kept_old) = ("1.0.3".to_owned(), 0);
     for round in 0..12_u64 {
         let next = format!("1.1.{round}");
         let file = acme.package(&next);
@@ -560,13 +477,8 @@ async fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
             tokio::time::sleep(Duration::from_millis(10 + round * round * 6)).await;
         } else {
             // As soon as anything of it is on the disk.
-            let old = format!("{version}.vxp");
-            let began = || {
-                fs::read_dir(&folder)
-                    .unwrap()
-                    .flatten()
-                    .any(|f| f.file_name() != *old)
-            };
+            let before = files(&folder);
+            let began = || files(&folder) != before;
             patiently("the installation to begin writing", async {
                 while !began() {
                     tokio::task::yield_now().await;
@@ -585,12 +497,16 @@ async fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
         );
         assert!(now == next || !acknowledged, "{next} was acknowledged");
         assert_eq!(found["unavailable"], Value::Null);
-        let files: Vec<_> = fs::read_dir(&folder)
-            .unwrap()
-            .flatten()
-            .map(|f| f.file_name())
-            .collect();
-        assert_eq!(files, [format!("{now}.vxp").as_str()]);
+        // What it runs, the newest, and nothing that no row names.
+        let versions = found["versions"].as_array().unwrap().iter();
+        let named = versions.map(|one| format!("{}.vxp", one["version"].as_str().unwrap()));
+        assert_eq!(files(&folder), named.collect::<Vec<_>>());
+        assert!(folder.join("1.0.0.vxp").exists(), "somebody runs it");
+        assert!(
+            (2..=4).contains(&files(&folder).len()),
+            "{:?}",
+            files(&folder)
+        );
         kept_old += usize::from(now == version);
         version = now;
     }
@@ -658,6 +574,16 @@ async fn the_compiler_has_no_environment_no_files_no_privileges_and_few_system_c
     assert!(answer.status.success());
     assert_eq!(answer.stdout[0], 0);
     assert!(answer.stdout.len() > 100);
+}
+
+/// The names of the files in a folder, in their order.
+fn files(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<_> = files
+        .map(|file| file.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
 
 /// A day, as `--expires` takes it, by days since 1970.

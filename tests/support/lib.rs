@@ -10,6 +10,9 @@
 
 mod binary;
 mod host;
+pub mod oauth;
+pub mod outside;
+pub mod packages;
 mod person;
 mod process;
 pub mod scan;

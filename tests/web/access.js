@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { screenshot } from "./browser.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -17,4 +18,15 @@ export async function violations(page, { rules } = {}) {
   return result.violations.flatMap((violation) =>
     violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")} (${violation.help}; ${node.any[0]?.message ?? ""})`),
   );
+}
+
+/** Takes the picture, asks axe, and measures whether anything sticks out; answers what is wrong. */
+export async function inspect(page, name) {
+  await page.evaluate(() => document.fonts.ready);
+  await page.waitForFunction(() => !document.querySelector("[data-testid=skeleton]"));
+  await screenshot(page, name);
+  const found = (await violations(page)).map((violation) => `${name}: ${violation}`);
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll(".page")].map((box) => box.scrollWidth - box.clientWidth)));
+  if (wide > 0) found.push(`${name}: ${wide} px stick out to the side`);
+  return found;
 }

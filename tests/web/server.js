@@ -1,6 +1,6 @@
 // The built server with demo data, on free ports, in a directory of its own.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -11,7 +11,7 @@ export const PASSWORD = "one-two-buckle-my-shoe";
 /** A debug build on a loaded machine fills its demo slowly. */
 const READY_MS_MAX = 180_000;
 
-const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
+export const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
 
 /** Starts a demo server; `url(tenant)` is where its people sign in, `start` the start page. */
 export async function startServer() {
@@ -23,9 +23,19 @@ export async function startServer() {
   const port = ports.http;
   return {
     port,
+    folder,
+    data,
     start: `http://localhost:${port}/`,
     url: (tenant) => `http://${tenant}.localhost:${port}/`,
     said: () => running.said(),
+    /** Installs a plugin of the tests' own and switches it on. */
+    plug(id, tenant) {
+      const file = join(folder, `${id}.vxp`);
+      const vaxel = (...args) => execFileSync(BINARY, args, { stdio: "pipe" });
+      vaxel("plugin", "pack", resolve(`../../stage/fixtures/${id}`), "-o", file);
+      vaxel("plugin", "install", file, "--data", data);
+      vaxel("plugin", "enable", "--tenant", tenant, id, "--data", data);
+    },
     /** Ends as an update would, and comes back at the same addresses (a page keeps to the one it was loaded from) with the same data. */
     async restart() {
       await running.stop();

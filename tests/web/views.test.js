@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { violations } from "./access.js";
-import { assertFine, openPage, screenshot, startBrowser } from "./browser.js";
+import { inspect, violations } from "./access.js";
+import { assertFine, openPage, startBrowser } from "./browser.js";
 import { call, openConversation, signIn } from "./screens.js";
 import { startServer } from "./server.js";
 
@@ -40,7 +40,10 @@ const VIEWS = [
   { name: "people", path: () => "/people", ready: (page) => page.getByTestId("person").first() },
   { name: "groups", path: () => "/people/groups", ready: (page) => page.getByTestId("group").first() },
   { name: "roles", path: () => "/people/roles", ready: (page) => page.getByTestId("role").first() },
+  { name: "audit", path: () => "/people/audit", ready: (page) => page.getByTestId("audit-entry").first() },
   { name: "plugins", path: () => "/plugins", ready: (page) => page.getByTestId("plugin").first() },
+  { name: "plugin", path: () => "/plugins/chat", ready: (page) => page.getByTestId("ask").first() },
+  { name: "plugin-settings", path: () => "/plugins/chat/settings", ready: (page) => page.getByTestId("plugin-head") },
   { name: "settings", path: () => "/settings", ready: (page) => page.getByTestId("sign-out") },
 ];
 
@@ -61,6 +64,7 @@ const OVERLAYS = [
   { name: "role-edit", path: () => "/people/roles", open: changeRole, ready: (page) => page.getByTestId("role-changes") },
   { name: "role-add", path: () => "/people/roles", open: giveRole, ready: (page) => page.getByTestId("person-option").first() },
   { name: "role-delete", path: () => "/people/roles", open: (page) => page.getByTestId("role-delete").first().click(), ready: (page) => page.getByTestId("confirm") },
+  { name: "take-away", path: () => "/plugins/chat", open: takeAway, ready: (page) => page.getByTestId("uninstall-name") },
   { name: "switch-off", path: () => "/plugins", open: (page) => page.getByTestId("plugin-off").first().click(), ready: (page) => page.getByTestId("confirm") },
 ];
 
@@ -188,17 +192,6 @@ test("what was unread stands in sight under its divider when a conversation is o
   await page.context().close();
 });
 
-/** Takes the picture, asks axe, and measures whether anything sticks out; answers what is wrong. */
-async function inspect(page, name) {
-  await page.evaluate(() => document.fonts.ready);
-  await page.waitForFunction(() => !document.querySelector("[data-testid=skeleton]"));
-  await screenshot(page, name);
-  const found = (await violations(page)).map((violation) => `${name}: ${violation}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (wide > 0) found.push(`${name}: ${wide} px stick out to the side`);
-  return found;
-}
-
 async function reactToLast(page) {
   const last = page.locator("[data-message]").last();
   await last.focus();
@@ -225,6 +218,11 @@ async function changeRole(page) {
   await page.getByTestId("role-edit").first().click();
   await page.locator('[data-testid="role-permission"][value="chat.moderate"]').uncheck();
   await page.locator('[data-testid="role-permission"][value="chat.read"]').check();
+}
+
+async function takeAway(page) {
+  await page.getByTestId("uninstall").click();
+  await page.getByTestId("uninstall-erase").check();
 }
 
 async function giveRole(page) {

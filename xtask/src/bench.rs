@@ -13,6 +13,7 @@ Builds in release and prints `name value unit` lines, floors and peers among the
 
   storage    durable commits at 1, 16 and 128 writers, beside raw append and fdatasync
   call       a plugin call with three storage calls, beside bare wasmtime
+  resident   what installed plugins and running calls take, and the start from compiled code
   seal       sealing 300 bytes and 1 KiB
   chat       messages over HTTP at 1, 16 and 128 senders, with one reader
   fanout     stored messages to 200 and 1,000 TLS sockets, beside raw writes
@@ -34,6 +35,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "call",
         run: || example("vaxel-runtime", "call_bench"),
+    },
+    Bench {
+        name: "resident",
+        run: || example("vaxel-runtime", "resident_bench"),
     },
     Bench {
         name: "seal",

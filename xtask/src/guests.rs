@@ -191,6 +191,7 @@ fn find() -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for (parent, stage) in [
         ("plugins", "stage/plugins"),
+        ("sdk/templates", "stage/demo"),
         ("tests/fixtures", "stage/fixtures"),
     ] {
         let folder = root().join(parent);

@@ -19,10 +19,24 @@ the server with demo data. Ctrl-C stops it. Flags:
   --fresh            throws away the demo in the data directory and begins anew
   --http-port N      the loopback listener without TLS (default: 8080)
   --https-port N     the TLS listener (default: 8443)
+  --admin-port N     health and metrics, on loopback (default: 9090)
   --lan              reachable from other machines: HTTPS only, random passwords
   --with-doubles     also starts stand-ins of outside parties; so far there are none to stand in for
 
-Any other flag goes to `vaxel serve` (see `vaxel serve --help`).";
+Further flags of `vaxel serve`: --config FILE, --dev, --plugins DIR, --log-format FORMAT, --json.";
+
+/// What else `vaxel serve` takes: known here so that a mistyped flag is told before minutes of building.
+const SERVER_FLAGS: &[(&str, bool)] = &[
+    ("--http-port", true),
+    ("--https-port", true),
+    ("--admin-port", true),
+    ("--config", true),
+    ("--plugins", true),
+    ("--log-format", true),
+    ("--lan", false),
+    ("--dev", false),
+    ("--json", false),
+];
 
 /// Where the demo lies unless told otherwise.
 const DATA: &str = "data/demo";
@@ -89,7 +103,21 @@ impl Flags {
                 },
                 other => match other.strip_prefix("--data=") {
                     Some(dir) => flags.data = PathBuf::from(dir),
-                    None => flags.others.push(other.to_owned()),
+                    None => {
+                        let name = other.split('=').next().unwrap_or(other);
+                        let Some((_, wants_value)) =
+                            SERVER_FLAGS.iter().find(|(flag, _)| *flag == name)
+                        else {
+                            bail!("there is no flag {other}\n\n{HELP}");
+                        };
+                        flags.others.push(other.to_owned());
+                        if *wants_value && name == other {
+                            match words.next() {
+                                Some(value) => flags.others.push(value.clone()),
+                                None => bail!("{name} wants a value"),
+                            }
+                        }
+                    }
                 },
             }
         }
@@ -154,6 +182,12 @@ mod tests {
             assert!(flags.is_some_and(|flags| flags.others.is_empty()));
         }
         assert!(read(&["--data"]).is_err());
+        assert!(read(&["--http-port"]).is_err());
+        assert!(read(&["--admin-port=0", "--config", "x.toml"]).is_ok());
+        for mistyped in ["--fersh", "--https-prot", "fresh"] {
+            let refused = read(&[mistyped]).map_err(|error| error.to_string());
+            assert!(refused.is_err_and(|text| text.contains(mistyped)));
+        }
     }
 
     #[test]

@@ -30,11 +30,13 @@ impl ErasureKey {
         Self(raw)
     }
 
-    pub(crate) const fn to_bytes(self) -> [u8; 16] {
+    /// Its number, as it is stored.
+    pub const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+    /// The key whose number was stored.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
 }
@@ -195,6 +197,11 @@ impl Keyring {
         self.key((tenant, parts.erasure))?
             .ciphers
             .open(purpose, aad, &parts)
+    }
+
+    /// Under which key a value was sealed; that stands in front of it in the open.
+    pub fn sealed_under(sealed: &[u8]) -> Result<ErasureKey, CryptoError> {
+        Parts::split(sealed).map(|parts| parts.erasure)
     }
 
     /// A keyed hash for look-up keys, so that no name or number becomes a key (HMAC-SHA256).

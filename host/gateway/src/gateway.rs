@@ -34,7 +34,7 @@ struct Inner {
     metrics: Metrics,
     health: Health,
     registry: Registry,
-    plugin_schemas: PluginSchemas,
+    plugin_schemas: Arc<PluginSchemas>,
     fanout: Arc<Fanout>,
     sockets: Sockets,
     rates: RateLimits,
@@ -68,9 +68,11 @@ impl Gateway {
             metrics.clone(),
             limits.queue_bytes_max,
         ));
+        let plugin_schemas = Arc::new(PluginSchemas::new());
+        runtime.validate_with(Arc::clone(&plugin_schemas) as _);
         let gateway = Self(Arc::new(Inner {
             registry: Registry::build()?,
-            plugin_schemas: PluginSchemas::new(),
+            plugin_schemas,
             fanout: Arc::clone(&fanout),
             sockets: Sockets::default(),
             rates: RateLimits::new(&limits),

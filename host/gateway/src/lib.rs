@@ -6,6 +6,7 @@ mod error;
 mod fanout;
 mod gateway;
 mod http;
+mod pages;
 mod rate;
 mod rpc;
 mod socket;

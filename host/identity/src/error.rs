@@ -17,6 +17,15 @@ pub enum IdentityError {
         /// When the next attempt counts again.
         retry_after_ms: u32,
     },
+    /// Not the PIN, or there is none: the same to whoever asks.
+    #[error("the PIN is wrong; {left} more guesses before a pause")]
+    WrongPin {
+        /// Guesses that are left before a pause.
+        left: u32,
+    },
+    /// Guessed at too often; only a new PIN helps.
+    #[error("the PIN was guessed at too often and needs to be replaced")]
+    PinLocked,
     /// More passwords wait to be checked than is sensible.
     #[error("too many logins at once")]
     Busy,
@@ -105,6 +114,7 @@ impl IdentityError {
             Self::BadCredentials | Self::SessionGone | Self::RefreshReused => {
                 Reason::Unauthenticated
             }
+            Self::WrongPin { .. } | Self::PinLocked => Reason::Refused,
             Self::Throttled { .. } | Self::TooMany { .. } => Reason::LimitReached,
             Self::Busy => Reason::Unavailable,
             Self::LinkGone | Self::Unknown { .. } => Reason::NotFound,
@@ -126,6 +136,8 @@ impl IdentityError {
         let code = match self {
             Self::BadCredentials => "bad_credentials",
             Self::Throttled { .. } => "throttled",
+            Self::WrongPin { .. } => "wrong_pin",
+            Self::PinLocked => "pin_locked",
             Self::SessionGone => "session_ended",
             Self::RefreshReused => "refresh_reused",
             Self::LinkGone => "link_gone",

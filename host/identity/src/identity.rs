@@ -98,6 +98,7 @@ impl Identity {
         for tenant in self.tenants() {
             swept += self.sweep_attempts(tenant.id).await?;
             swept += self.sweep_revocations(tenant.id).await?;
+            swept += self.sweep_proofs(tenant.id).await?;
         }
         Ok(swept)
     }

@@ -6,6 +6,7 @@ mod audit;
 mod audit_chain;
 mod audit_check;
 mod config;
+mod connections;
 mod directory;
 mod ended;
 mod error;
@@ -19,6 +20,7 @@ mod refresh;
 mod revocation;
 mod roles;
 mod session;
+mod stepup;
 mod store;
 mod throttle;
 mod token;
@@ -28,13 +30,19 @@ pub use audit::{AuditEntry, AuditPage, Outcome, Used, append_use};
 pub use audit_chain::AuditHead;
 pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;
+pub use connections::{
+    Authorization, ConnectionError, ConnectionSpec, ConnectionState, Connections, CredentialKind,
+    Given, Ready,
+};
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};
 pub use groups::Group;
 pub use identity::Identity;
 pub use links::{LinkKind, LinkPreview, OneTimeLink};
+pub use names::{check_hosts, check_login, check_name, check_password, check_slug};
 pub use revocation::Revoked;
 pub use roles::{Holder, Role};
 pub use session::SignedIn;
+pub use stepup::{Binding, NewProof, PIN_DIGITS, PROOF_MS, Proof};
 pub use token::Claims;
 pub use user::{NewUser, User, UserPage};

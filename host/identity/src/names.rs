@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::IdentityError;
+use crate::{IdentityConfig, IdentityError};
 
 const LOGIN_LEN_MAX: usize = 64;
 const DISPLAY_NAME_CHARS_MAX: usize = 100;
@@ -66,6 +66,31 @@ const COMMON: &[&str] = &[
 
 const fn malformed(what: &'static str, must: &'static str) -> IdentityError {
     IdentityError::Malformed { what, must }
+}
+
+/// Whether an organization can be called this for short.
+pub fn check_slug(text: &str) -> Result<(), IdentityError> {
+    slug(text).map(drop)
+}
+
+/// Whether an organization can be reached at these.
+pub fn check_hosts(given: &[String]) -> Result<(), IdentityError> {
+    given.iter().try_for_each(|text| host(text).map(drop))
+}
+
+/// Whether somebody can sign in as this.
+pub fn check_login(text: &str) -> Result<(), IdentityError> {
+    login(text).map(drop)
+}
+
+/// Whether somebody with this login may have this password, by the rules that hold unless configured otherwise.
+pub fn check_password(text: &str, login: &str) -> Result<(), IdentityError> {
+    password(text, login, IdentityConfig::default().password_chars_min)
+}
+
+/// Whether somebody or something can have this name.
+pub fn check_name(text: &str) -> Result<(), IdentityError> {
+    display_name(text).map(drop)
 }
 
 /// A login in its one spelling.

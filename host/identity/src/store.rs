@@ -16,6 +16,8 @@ pub(crate) const TENANTS: Space = Space::host(0x10);
 pub(crate) const TENANT_NAMES: Space = Space::host(0x11);
 /// Signing keys, by age; in the system tenant.
 pub(crate) const SIGNING_KEYS: Space = Space::host(0x12);
+/// PINs and proofs of step-up, by blinded scope and token.
+pub(crate) const STEP_UP: Space = Space::host(0x13);
 /// Users, by id.
 pub(crate) const USERS: Space = Space::host(0x14);
 /// Blinded login to user.

@@ -227,7 +227,7 @@ impl std::fmt::Debug for TlsMaterial {
 }
 
 /// The one crypto backend of the process, named instead of taken from a global.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

@@ -41,12 +41,13 @@ mod bindings {
     #![allow(unreachable_pub, clippy::large_futures, reason = "generated")]
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "vaxel:plugin/plugin",
+        world: "vaxel:plugin/everything",
         imports: { default: trappable },
         exports: { default: async },
     });
 }
 
+use bindings::exports::vaxel::rpc::rpc::GuestIndices;
 use bindings::vaxel::storage::storage::{Entry, Order as GuestOrder, Page};
 use bindings::vaxel::types::types::Error;
 
@@ -162,6 +163,18 @@ impl bindings::vaxel::storage::storage::Host for Rows {
     ) -> wasmtime::Result<Result<(), Error>> {
         unreachable!()
     }
+    fn put_for(
+        &mut self,
+        _: Vec<u8>,
+        _: Vec<u8>,
+        _: u64,
+        _: Option<String>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        unreachable!()
+    }
+    fn blind(&mut self, _: String, _: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        unreachable!()
+    }
     fn delete(&mut self, _: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
         unreachable!()
     }
@@ -208,7 +221,8 @@ async fn floor(wasm: &[u8]) -> Vec<f64> {
     bindings::vaxel::storage::storage::add_to_linker::<_, HasSelf<Rows>>(&mut linker, |r| r)
         .unwrap();
     linker.define_unknown_imports_as_traps(&component).unwrap();
-    let pre = bindings::PluginPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
+    let pre = linker.instantiate_pre(&component).unwrap();
+    let rpc = GuestIndices::new(&pre).unwrap();
     let mut rows: BTreeMap<_, _> = rows().into_iter().collect();
     let params = json!({ "text": "value" }).to_string().into_bytes();
     let mut samples = Vec::with_capacity(SAMPLES);
@@ -217,8 +231,9 @@ async fn floor(wasm: &[u8]) -> Vec<f64> {
         let mut store = Store::new(&engine, Rows(std::mem::take(&mut rows)));
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = pre.instantiate_async(&mut store).await.unwrap();
-        let reply = instance
-            .vaxel_rpc_rpc()
+        let reply = rpc
+            .load(&mut store, &instance)
+            .unwrap()
             .call_handle(&mut store, "three_reads", &params)
             .await;
         assert_eq!(reply.unwrap().unwrap(), br#"{"value":12}"#);
@@ -250,6 +265,10 @@ async fn handover() -> Vec<f64> {
 struct Nobody;
 
 impl Directory for Nobody {
+    fn tenants(&self) -> Vec<TenantId> {
+        Vec::new()
+    }
+
     fn person(&self, _: TenantId, _: UserId) -> Result<Option<Person>, Problem> {
         Ok(None)
     }

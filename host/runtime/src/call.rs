@@ -6,17 +6,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
-use vaxel_core::{AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
+use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
+use crate::blobs;
+use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
+use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
 use crate::ledger::{self, Account, How};
+use crate::life::{self, Shadowing};
+use crate::lifecycle;
 use crate::outcome::{Failure, Fault, storage_problem};
+use crate::outside::{Held, Tape, Within};
+use crate::pages::PageCheck;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
 use crate::usage::Usage;
@@ -39,6 +47,8 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// How they proved who they are (`password`, …).
     pub assurance: String,
+    /// A proof of step-up that came with the call.
+    pub proof: Option<ShownProof>,
 }
 
 /// A call of a plugin's method.
@@ -70,6 +80,14 @@ pub(crate) struct Errand {
     pub(crate) alongside: Option<Alongside>,
 }
 
+/// How an errand is done otherwise than usually.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) within: Within,
+    /// Whether it brings the plugin's rows to a new form, alone.
+    pub(crate) is_migration: bool,
+}
+
 /// What one attempt came to.
 enum Attempt {
     Done(Done),
@@ -77,7 +95,7 @@ enum Attempt {
 }
 
 /// What stays the same over the attempts of a call.
-struct Going {
+pub(crate) struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
@@ -86,11 +104,26 @@ struct Going {
     work: Arc<Work>,
     retry: Option<Retry>,
     alongside: Option<Alongside>,
+    /// For pages: whether the tree can be drawn.
+    pub(crate) check: Option<PageCheck>,
     deadline: Instant,
+    /// With less time left than this it is not begun.
+    time_min: Duration,
+    /// The version that runs beside it, of which nothing is kept.
+    shadow: Option<Arc<Shadowing>>,
 }
 
 impl Inner {
     pub(crate) async fn call(self: &Arc<Self>, call: PluginCall) -> Result<Bytes, Problem> {
+        self.call_within(call, Within::default()).await
+    }
+
+    /// A call that is made within others.
+    pub(crate) async fn call_within(
+        self: &Arc<Self>,
+        call: PluginCall,
+        within: Within,
+    ) -> Result<Bytes, Problem> {
         let tenant = self
             .registry
             .tenant(call.cx.tenant)
@@ -126,16 +159,34 @@ impl Inner {
         let retry = retry
             .transpose()
             .map_err(|_| Problem::from(Reason::Internal))?;
+        let hooked = tenant.taking_part.in_method(&call.plugin, &call.method);
+        let params = match hooked.filter(|_| !within.is_hook) {
+            Some(hooked) => {
+                let hooked = self
+                    .ask_before(&tenant, hooked, method, &call, &within, retry.as_ref())
+                    .await?;
+                match hooked {
+                    Asked::Params(params) => params,
+                    Asked::Answered(reply) => return Ok(reply),
+                }
+            }
+            None => call.params,
+        };
         let errand = Errand {
             cx: call.cx,
             caller: call.caller,
             work: Work::Method {
                 name: call.method,
-                params: call.params,
+                params,
             },
             alongside: None,
         };
-        match self.going(&tenant, active, errand, retry)?.drive().await? {
+        let manner = Manner {
+            within,
+            ..Manner::default()
+        };
+        let going = self.going(&tenant, active, errand, manner, retry)?;
+        match going.drive().await.map_err(Failure::problem)? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
         }
@@ -148,16 +199,35 @@ impl Inner {
         active: &Active,
         errand: Errand,
     ) -> Result<Done, Problem> {
-        self.going(tenant, active, errand, None)?.drive().await
+        let done = self.errand_as(tenant, active, errand, Manner::default());
+        done.await.map_err(Failure::problem)
     }
 
-    fn going(
+    /// As [`Self::errand`], in another manner, and for whoever makes a difference between ways to fail.
+    pub(crate) async fn errand_as(
         self: &Arc<Self>,
         tenant: &Arc<TenantPlugins>,
         active: &Active,
         errand: Errand,
+        manner: Manner,
+    ) -> Result<Done, Failure> {
+        self.going(tenant, active, errand, manner, None)?
+            .drive()
+            .await
+    }
+
+    pub(crate) fn going(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        active: &Active,
+        errand: Errand,
+        manner: Manner,
         retry: Option<Retry>,
     ) -> Result<Going, Problem> {
+        let Manner {
+            within,
+            is_migration,
+        } = manner;
         let Errand {
             cx,
             caller,
@@ -167,6 +237,8 @@ impl Inner {
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
         let id = &active.plugin.manifest.id;
         let account = self.ledger.account(cx.tenant, id, self.clock.now());
+        let own = Instant::now() + Duration::from_millis(wall_ms);
+        let deadline = within.until.map_or(own, |until| until.min(own));
         Ok(Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
@@ -178,19 +250,29 @@ impl Inner {
                 plugin: Arc::clone(&active.plugin),
                 grants: Arc::clone(&active.grants),
                 is_rehearsal: false,
+                is_migration,
+                chance: active.shadow.as_ref().map(|_| life::shared()),
+                spent: Mutex::default(),
                 keyring: Arc::clone(&self.keyring),
                 directory: Arc::clone(&self.directory),
+                inner: Arc::clone(self),
+                gate: Arc::clone(&tenant.gate),
+                tape: Tape::default(),
+                within,
             }),
             work: Arc::new(work),
             retry,
             alongside,
-            deadline: Instant::now() + Duration::from_millis(wall_ms),
+            check: None,
+            deadline,
+            time_min: RUN_MIN.min(deadline.saturating_duration_since(Instant::now()) / 2),
+            shadow: active.shadow.clone(),
         })
     }
 }
 
 impl Going {
-    async fn drive(&self) -> Result<Done, Problem> {
+    pub(crate) async fn drive(&self) -> Result<Done, Failure> {
         for rerun in 0..=self.inner.limits.reruns {
             if rerun > 0 {
                 tokio::time::sleep(rerun_wait(rerun)).await;
@@ -200,16 +282,15 @@ impl Going {
                 Attempt::Conflict => {}
             }
         }
-        Err(Problem::new(
-            Reason::Conflict,
-            "Somebody else changed the same thing. Try again.",
-        ))
+        Err(Failure::Conflict)
     }
 
-    async fn attempt(&self) -> Result<Attempt, Problem> {
+    async fn attempt(&self) -> Result<Attempt, Failure> {
         let inner = &self.inner;
-        let budget = &inner.ledger.budget;
-        budget.admit(&self.account, inner.clock.now(), inner.alarms.as_ref())?;
+        if !self.work.is_a_turn() {
+            let budget = &inner.ledger.budget;
+            budget.admit(&self.account, inner.clock.now(), inner.alarms.as_ref())?;
+        }
         self.tenant.gate.take_token()?;
         self.gate
             .breaker
@@ -223,29 +304,49 @@ impl Going {
             account: Arc::clone(&self.account),
             is_over: false,
         };
-        let waited = admission::place(
-            &self.tenant.gate,
-            self.context.caller.user,
-            &self.gate,
-            &inner.slots,
-        );
-        let place = tokio::time::timeout_at(self.deadline, waited)
+        let is_anonymous = self.context.cx.actor == Actor::Anonymous;
+        let waited = async {
+            let of_all = if is_anonymous {
+                Some(admission::anonymous_place(&self.tenant.gate, &self.gate).await?)
+            } else {
+                None
+            };
+            let caller = self.context.caller.user;
+            let place =
+                admission::place(&self.tenant.gate, caller, &self.gate, &inner.slots).await?;
+            Ok::<_, Problem>((place, of_all))
+        };
+        let (place, of_all) = tokio::time::timeout_at(self.deadline, waited)
             .await
             .map_err(|_| busy())??;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
-        if time_left < RUN_MIN {
-            return Err(busy());
+        if time_left < self.time_min {
+            return Err(busy().into());
+        }
+        // Until the commit: a migration waits for all of them.
+        let _going = if self.context.is_migration {
+            None
+        } else {
+            let going = Arc::clone(&self.gate.going).try_read_owned();
+            Some(going.map_err(|_| lifecycle::migrating())?)
+        };
+        if !self.context.is_migration && self.work.needs_its_rows() {
+            inner.check_rows(&self.context, &self.gate)?;
         }
         let mut tx = inner.storage.begin(self.context.tenant());
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
                 Ok(Ok(Remembered::Answer(reply))) => return Ok(Attempt::Done(Done::Json(reply))),
-                Ok(Err(problem)) => return Err(problem),
+                Ok(Err(problem)) => return Err(problem.into()),
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
-                Err(error) => return Err(storage_problem(&error)),
+                Err(error) => return Err(storage_problem(&error).into()),
             }
         }
+        let beside = self.shadow.as_ref().and_then(|shadow| {
+            let same = inner.storage.begin(self.context.tenant());
+            shadow.begin(inner, &self.tenant, &self.context, &self.work, same)
+        });
         let run = Run {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
@@ -253,7 +354,15 @@ impl Going {
             time_left,
         };
         let plugin = &self.context.plugin;
-        let guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        let mut guest = Guest::new(plugin.manifest.id.clone(), Arc::clone(&plugin.limits));
+        guest.erased = self.gate.erased();
+        // It goes with the instance, before the commit is waited for.
+        guest.held = Some(Held {
+            place,
+            tenant: Arc::clone(&self.tenant.gate),
+            plugin: Arc::clone(&self.gate),
+            caller: self.context.caller.user,
+        });
         let workers = inner
             .workers
             .handle()
@@ -262,25 +371,30 @@ impl Going {
             let (ran, usage) = instance::run(guest, tx, run).await;
             // Here and not by who waits: a caller who goes away has caused what it caused.
             watched.ended(&ran, &usage);
-            // Before the commit is waited for, and after the instance is gone.
-            drop(place);
-            (ran, usage.was_refused)
+            // Also while it waited for the outside: whoever is not signed in holds no more calls than these.
+            drop(of_all);
+            (ran, usage)
         });
-        let (ran, was_refused) = match running.await {
-            Ok(ran) => ran,
+        let (ran, usage) = match running.await {
+            Ok(ended) => ended,
             // A panic of a host function: ours, and logged by its hook.
-            Err(_) => (Err(Failure::Host(Reason::Internal.into())), false),
+            Err(_) => (
+                Err(Failure::Host(Reason::Internal.into())),
+                Usage::default(),
+            ),
         };
-        if was_refused {
+        if let Some(beside) = beside {
+            beside.compare(&ran, &usage).await;
+        }
+        if usage.was_refused {
             // That the organization did not grant something is written down whatever the plugin made of it.
             let written = inner.ledger.write(&self.account, inner.clock.now(), false);
             written.await.map_err(|error| storage_problem(&error))?;
         }
         match ran {
-            Ok(ran) => self.commit(ran).await,
+            Ok(ran) => Ok(self.commit(ran).await?),
             Err(Failure::Conflict) => Ok(Attempt::Conflict),
-            Err(Failure::Refused(problem) | Failure::Host(problem)) => Err(problem),
-            Err(Failure::Fault(fault)) => Err(fault.problem()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -290,8 +404,14 @@ impl Going {
             done,
             mut tx,
             new_subjects,
+            has_scheduled,
+            new_blobs,
+            gone_blobs,
         } = ran;
         let tenant = self.context.tenant();
+        if let (Some(check), Done::Json(tree)) = (&self.check, &done) {
+            check(tree)?;
+        }
         if let (Some(retry), Done::Json(reply)) = (&self.retry, &done) {
             retry
                 .keep(&mut tx, reply)
@@ -303,6 +423,20 @@ impl Going {
                 Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
                 Err(error) => return Err(storage_problem(&error)),
             }
+        }
+        let taking = &self.tenant.taking_part;
+        let mut told = match inner.tell(taking, &self.context, &self.work, &done, &mut tx) {
+            Ok(told) => told,
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        };
+        match inner.note_traces(&self.context, &new_subjects, &mut tx) {
+            Ok(()) => {}
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
+            Err(error) => return Err(storage_problem(&error)),
+        }
+        if has_scheduled {
+            told.add(self.context.plugin.manifest.id.clone());
         }
         if !new_subjects.is_empty() {
             // Durable before anything is sealed under them.
@@ -317,8 +451,15 @@ impl Going {
                 Ok(Err(_)) | Err(_) => return Err(Reason::Internal.into()),
             }
         }
+        if !new_blobs.is_empty() {
+            blobs::write_new(&inner.storage, tenant, new_blobs).await?;
+        }
         match inner.storage.commit(tx).await {
             Ok(_) => {
+                for plugin in told.into_plugins() {
+                    inner.queue.mark(tenant, plugin);
+                }
+                blobs::remove_gone(&inner.storage, tenant, gone_blobs);
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }
@@ -369,6 +510,8 @@ impl Watched {
             how: How::from(ran),
             usage,
         });
+        let measured = &self.context.plugin.measured;
+        measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {
             Err(Failure::Fault(fault)) => self.note_fault(*fault),
             Ok(_) | Err(Failure::Refused(_) | Failure::Conflict) => {

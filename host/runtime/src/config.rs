@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use vaxel_identity::Connections;
+use vaxel_net::Egress;
+
 use crate::Compiler;
 use crate::ledger::Budget;
 use crate::manifest::AskedLimits;
@@ -17,6 +20,10 @@ pub struct RuntimeConfig {
     pub compiler: Compiler,
     /// Most calls with an instance at one time, over all tenants.
     pub pool_slots: u32,
+    /// The way out for plugins; without it they reach nobody.
+    pub egress: Option<Egress>,
+    /// Who holds their credentials.
+    pub connections: Option<Connections>,
     /// What one call, one plugin and one tenant may take.
     pub limits: Limits,
     /// What an organization's plugins may use up.
@@ -33,6 +40,8 @@ impl RuntimeConfig {
             compiler: Compiler::Here,
             // Instances exist only while a call runs, so few are in use at a time; the rest is room for waiting ones.
             pool_slots: 256,
+            egress: None,
+            connections: None,
             limits: Limits::default(),
             budget: Budget::default(),
         }
@@ -72,6 +81,16 @@ pub struct Limits {
     pub tenant_calls_per_second: u32,
     /// Calls of one tenant in a burst.
     pub tenant_calls_burst: u32,
+    /// The largest blob.
+    pub blob_bytes: u64,
+    /// What all blobs of one tenant may take.
+    pub tenant_blob_bytes: u64,
+    /// Calls of one tenant that wait for the outside, in the place of nobody.
+    pub tenant_outside: usize,
+    /// Requests per second of one tenant to the outside, on average.
+    pub tenant_requests_per_second: u32,
+    /// Requests of one tenant to the outside in a burst.
+    pub tenant_requests_burst: u32,
     /// How often a call is run again after a conflict.
     pub reruns: u32,
 }
@@ -95,6 +114,12 @@ impl Default for Limits {
             tenant_waiting: 1_024,
             tenant_calls_per_second: 20_000,
             tenant_calls_burst: 40_000,
+            blob_bytes: 2 << 30,
+            tenant_blob_bytes: 256 << 30,
+            tenant_outside: 32,
+            // Three hundred a minute.
+            tenant_requests_per_second: 5,
+            tenant_requests_burst: 300,
             reruns: 3,
         }
     }

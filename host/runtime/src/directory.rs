@@ -1,7 +1,23 @@
 //! The narrow view of people that plugins get: the same tenant only, names and nothing more.
 
-use vaxel_core::{Problem, TenantId, UserId};
-use vaxel_identity::{Identity, User};
+use std::future::Future;
+use std::pin::Pin;
+
+use vaxel_core::{PluginId, Problem, TenantId, UserId};
+use vaxel_crypto::Secret;
+use vaxel_identity::{Binding, Identity, Proof, User};
+
+/// A proof of step-up as it came with a call: unspent, and perhaps none.
+#[derive(Clone, Debug)]
+pub struct ShownProof {
+    /// What stands for it.
+    pub token: Secret<String>,
+    /// Where the call came from.
+    pub binding: Binding,
+}
+
+/// What spending a proof answers, when it is done.
+pub type Spending<'a> = Pin<Box<dyn Future<Output = Result<Option<Proof>, Problem>> + Send + 'a>>;
 
 /// What a plugin may know of a person.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +40,9 @@ impl std::fmt::Debug for Person {
 
 /// Where the runtime looks people up.
 pub trait Directory: Send + Sync + 'static {
+    /// All tenants there are.
+    fn tenants(&self) -> Vec<TenantId>;
+
     /// The person with this id in this tenant.
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem>;
 
@@ -34,9 +53,26 @@ pub trait Directory: Send + Sync + 'static {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Person>, Problem>;
+
+    /// Spends a proof, durably, whatever becomes of the call; none if it was not one for this, which is also what a
+    /// directory without step-up answers.
+    fn spend_proof<'a>(
+        &'a self,
+        _tenant: TenantId,
+        _plugin: &'a PluginId,
+        _purpose: &'a str,
+        _shown: &'a ShownProof,
+    ) -> Spending<'a> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Directory for Identity {
+    fn tenants(&self) -> Vec<TenantId> {
+        let tenants = Self::tenants(self);
+        tenants.iter().map(|tenant| tenant.id).collect()
+    }
+
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem> {
         let found = self.user(tenant, user).map_err(|error| error.problem())?;
         Ok(found.map(person))
@@ -52,6 +88,21 @@ impl Directory for Identity {
             .users(tenant, None, after, limit)
             .map_err(|error| error.problem())?;
         Ok(page.items.into_iter().map(person).collect())
+    }
+
+    fn spend_proof<'a>(
+        &'a self,
+        tenant: TenantId,
+        plugin: &'a PluginId,
+        purpose: &'a str,
+        shown: &'a ShownProof,
+    ) -> Spending<'a> {
+        Box::pin(async move {
+            let ShownProof { token, binding } = shown;
+            Self::spend_proof(self, tenant, plugin, purpose, token.expose(), *binding)
+                .await
+                .map_err(|error| error.problem())
+        })
     }
 }
 

@@ -40,6 +40,27 @@ pub enum RuntimeError {
         /// The asked one.
         plugin: PluginId,
     },
+    /// That version cannot be used.
+    #[error("{plugin} {version} cannot be used: {why}")]
+    Unusable {
+        /// The plugin.
+        plugin: PluginId,
+        /// Which of its versions.
+        version: String,
+        /// Why not.
+        why: String,
+    },
+    /// It cannot be done as things stand.
+    #[error("{what}")]
+    Refused {
+        /// The word for programs.
+        code: &'static str,
+        /// What stands in its way.
+        what: String,
+    },
+    /// Somebody else turned the same switch meanwhile.
+    #[error("somebody else changed the same plugin; try again")]
+    Changed,
     /// Storage did not take the switch.
     #[error("storage: {0}")]
     Storage(#[from] StorageError),
@@ -52,6 +73,9 @@ pub enum RuntimeError {
     /// The component could not be compiled.
     #[error("compiling the component: {0}")]
     Compiler(#[from] CompilerError),
+    /// The plugin itself refused to be switched, or its data could not be brought along.
+    #[error("{0}")]
+    Life(Problem),
     /// The engine or its threads could not be started.
     #[error("{doing}: {why}")]
     Engine {
@@ -71,18 +95,30 @@ impl RuntimeError {
             }
             Self::TooLarge { .. } => Reason::TooLarge,
             Self::Unknown { .. } => Reason::NotFound,
+            Self::Refused { .. } | Self::Unusable { .. } => Reason::Refused,
+            Self::Changed => Reason::Conflict,
             Self::Storage(error) => error.reason(),
             Self::Package(error) => error.reason(),
             Self::Compiler(error) => error.reason(),
+            Self::Life(problem) => problem.reason,
             Self::Keys(_) | Self::Engine { .. } => Reason::Internal,
         }
     }
 
     /// What a caller may read of it.
     pub fn problem(&self) -> Problem {
-        match self.reason() {
-            Reason::Internal => Reason::Internal.into(),
-            reason => Problem::new(reason, self.to_string()),
+        match (self.reason(), self) {
+            (_, Self::Life(problem)) => problem.clone(),
+            (Reason::Internal, _) => Reason::Internal.into(),
+            (reason, Self::Refused { code, what }) => Problem::new(reason, what).with_code(*code),
+            (reason, _) => Problem::new(reason, self.to_string()),
+        }
+    }
+
+    pub(crate) fn refused(code: &'static str, what: impl Into<String>) -> Self {
+        Self::Refused {
+            code,
+            what: what.into(),
         }
     }
 

@@ -3,21 +3,34 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
-use vaxel_crypto::{ErasureKey, Keyring};
+use vaxel_crypto::{ErasureKey, Keyring, random_bytes};
+use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
+use crate::admission::TenantGate;
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
+use crate::life::{Chance, Drawn};
 use crate::manifest::{Cap, Grants};
 use crate::outcome::storage_problem;
+use crate::outside::{Held, Tape, Within};
+use crate::pace::Pace;
 use crate::package::Plugin;
+use crate::runtime::Inner;
+use crate::settings::Settings;
 use crate::usage::Usage;
 use crate::{Caller, Limits};
 
 /// Most new subjects of one call: each costs a durable key.
 const NEW_SUBJECTS_MAX: usize = 16;
+
+/// Most random bytes of one host call.
+pub(crate) const RANDOM_BYTES_MAX: usize = 1_024;
 
 /// Tables of one instance are for indirect calls, so this is thousands of functions.
 const TABLE_ELEMENTS_MAX: usize = 20_000;
@@ -31,8 +44,21 @@ pub(crate) struct Context {
     pub(crate) grants: Arc<Grants>,
     /// Nothing of it is committed: what has effects outside the transaction is `unavailable` then.
     pub(crate) is_rehearsal: bool,
+    /// It brings rows to a new form, which may have to be undone: it can do nothing but change rows.
+    pub(crate) is_migration: bool,
+    /// Chance that it shares with another run of the same call.
+    pub(crate) chance: Option<Arc<Chance>>,
+    /// The proof that this call has spent, and for what: a re-run finds it here.
+    pub(crate) spent: Mutex<Option<(String, Proof)>>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) inner: Arc<Inner>,
+    /// The tenant's gate, which counts what leaves.
+    pub(crate) gate: Arc<TenantGate>,
+    /// What was heard from outside, the same in all attempts of a call.
+    pub(crate) tape: Tape,
+    /// The calls that it is made within.
+    pub(crate) within: Within,
 }
 
 impl Context {
@@ -49,11 +75,30 @@ pub(crate) struct Guest {
     pub(crate) context: Option<Arc<Context>>,
     pub(crate) tx: Option<Transaction>,
     pub(crate) limits: Arc<Limits>,
+    /// How often the tenant erased the plugin.
+    pub(crate) erased: u32,
     pub(crate) ops: usize,
     pub(crate) usage: Usage,
     pub(crate) log_bytes: usize,
+    /// How much of the shared chance it has had.
+    pub(crate) drawn: Drawn,
     pub(crate) new_subjects: BTreeSet<ErasureKey>,
+    /// Blobs to be written before the commit.
+    pub(crate) new_blobs: Vec<NewBlob>,
+    /// Blobs whose files go once the commit is there.
+    pub(crate) gone_blobs: Vec<u128>,
     pub(crate) was_refused_memory: bool,
+    pub(crate) has_scheduled: bool,
+    /// The plugin's settings, once it asked for them.
+    pub(crate) settings: Option<Arc<Settings>>,
+    /// Questions to the outside up to now.
+    pub(crate) asked: usize,
+    /// When the call must have ended.
+    pub(crate) deadline: Option<Instant>,
+    /// Its processor time, which rests while it waits for the outside.
+    pub(crate) pace: Option<Arc<Pace>>,
+    /// Its place among the calls of the tenant.
+    pub(crate) held: Option<Held>,
     /// Why the host ended the call from within a host function.
     pub(crate) stop: Option<Stop>,
 }
@@ -75,11 +120,21 @@ impl Guest {
             context: None,
             tx: None,
             limits,
+            erased: 0,
             ops: 0,
             usage: Usage::default(),
             log_bytes: 0,
+            drawn: Drawn::default(),
             new_subjects: BTreeSet::new(),
+            new_blobs: Vec::new(),
+            gone_blobs: Vec::new(),
             was_refused_memory: false,
+            has_scheduled: false,
+            settings: None,
+            asked: 0,
+            deadline: None,
+            pace: None,
+            held: None,
             stop: None,
         }
     }
@@ -103,6 +158,9 @@ impl Guest {
                 "forbidden",
                 &format!("the organization did not grant {}", cap.name()),
             ));
+        }
+        if context.is_migration && !cap.can_be_undone() {
+            return Err(not_in_a_migration());
         }
         if cap.is_audited_one_by_one() {
             self.usage.note(cap, what, false);
@@ -147,7 +205,7 @@ impl Guest {
         let (Some(subject), Some(context)) = (subject, self.context.as_ref()) else {
             return Ok(ErasureKey::TENANT);
         };
-        let key = crate::capability::subject_key(&self.plugin, subject);
+        let key = crate::capability::subject_key(&self.plugin, self.erased, subject);
         if !self.new_subjects.contains(&key) && !context.keyring.has_key(context.tenant(), key) {
             if self.new_subjects.len() >= NEW_SUBJECTS_MAX {
                 return Err(guest_error("limit", "too many new subjects in one call"));
@@ -155,6 +213,22 @@ impl Guest {
             self.new_subjects.insert(key);
         }
         Ok(key)
+    }
+
+    /// Random bytes: its own, or those of the call that it is compared with.
+    pub(crate) fn random(&mut self, len: usize) -> Vec<u8> {
+        let chance = self
+            .context
+            .as_ref()
+            .and_then(|context| context.chance.as_ref());
+        match chance {
+            Some(chance) => chance.bytes(&mut self.drawn, len),
+            None => {
+                let mut bytes = random_bytes::<RANDOM_BYTES_MAX>().to_vec();
+                bytes.truncate(len);
+                bytes
+            }
+        }
     }
 
     /// Notes why and gives the error that unwinds the guest.
@@ -171,6 +245,11 @@ pub(crate) fn guest_error(code: &str, message: &str) -> Error {
         message: message.to_owned(),
         retry_after_ms: None,
     }
+}
+
+/// What a guest reads that wants more than to change rows while it migrates.
+pub(crate) fn not_in_a_migration() -> Error {
+    guest_error("unavailable", "a migration can do nothing but change rows")
 }
 
 /// A user's id from a guest.

@@ -9,6 +9,7 @@ use vaxel_core::Problem;
 use vaxel_storage::Transaction;
 use wasmtime::{Engine, Store, Trap};
 
+use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, Stop};
 use crate::outcome::{Failure, Fault, refusal};
@@ -22,6 +23,10 @@ pub(crate) struct Ran {
     pub(crate) done: Done,
     pub(crate) tx: Transaction,
     pub(crate) new_subjects: std::collections::BTreeSet<vaxel_crypto::ErasureKey>,
+    /// Whether it planned work.
+    pub(crate) has_scheduled: bool,
+    pub(crate) new_blobs: Vec<NewBlob>,
+    pub(crate) gone_blobs: Vec<u128>,
 }
 
 /// What a run needs.
@@ -41,6 +46,7 @@ pub(crate) async fn run(
     let plugin = &run.context.plugin;
     guest.context = Some(Arc::clone(&run.context));
     guest.tx = Some(tx);
+    guest.deadline = Some(tokio::time::Instant::now() + run.time_left);
     let (cpu_ms, _) = run.work.limits_ms(&guest.limits);
     let began = Instant::now();
     let (mut store, pace) = store(plugin.pre.engine(), guest, run.slow, cpu_ms);
@@ -84,6 +90,9 @@ fn ended(
     let Guest {
         tx: Some(tx),
         new_subjects,
+        has_scheduled,
+        new_blobs,
+        gone_blobs,
         ..
     } = guest
     else {
@@ -93,6 +102,9 @@ fn ended(
         done,
         tx,
         new_subjects,
+        has_scheduled,
+        new_blobs,
+        gone_blobs,
     })
 }
 
@@ -120,16 +132,17 @@ pub(crate) async fn describe(
 
 fn store(
     engine: &Engine,
-    guest: Guest,
+    mut guest: Guest,
     slow: Arc<Semaphore>,
     cpu_ms: u64,
 ) -> (Store<Guest>, Arc<Pace>) {
     let budget = Duration::from_millis(cpu_ms);
     let hostcall_bytes = guest.limits.hostcall_bytes;
+    let pace = Pace::start(slow, budget);
+    guest.pace = Some(Arc::clone(&pace));
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
     store.set_hostcall_fuel(hostcall_bytes);
-    let pace = Pace::start(slow, budget);
     {
         let pace = Arc::clone(&pace);
         store.epoch_deadline_callback(move |_| Ok(pace.tick()));

@@ -22,6 +22,27 @@ pub(crate) enum Failure {
     Host(Problem),
 }
 
+impl Failure {
+    /// What the caller reads.
+    pub(crate) fn problem(self) -> Problem {
+        match self {
+            Self::Refused(problem) | Self::Host(problem) => problem,
+            Self::Fault(fault) => fault.problem(),
+            Self::Conflict => Problem::new(
+                Reason::Conflict,
+                "Somebody else changed the same thing. Try again.",
+            ),
+        }
+    }
+}
+
+/// What the host cannot do is nothing that a plugin did.
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Host(problem)
+    }
+}
+
 /// In which way a plugin broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -140,7 +161,7 @@ fn is_code(code: &str) -> bool {
         })
 }
 
-fn shortened(message: &str) -> String {
+pub(crate) fn shortened(message: &str) -> String {
     let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
     let kept = message.get(..end).unwrap_or_default();
     kept.chars().filter(|c| !c.is_control()).collect()

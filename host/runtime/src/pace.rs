@@ -27,6 +27,8 @@ struct Run {
     used: Duration,
     since: Moment,
     permit: Option<OwnedSemaphorePermit>,
+    /// It waits for the outside, and time passes for others.
+    is_resting: bool,
     is_over: bool,
 }
 
@@ -43,6 +45,7 @@ impl Pace {
             used: Duration::ZERO,
             since: Moment::now(),
             permit: None,
+            is_resting: false,
             is_over: false,
         };
         Arc::new(Self {
@@ -79,9 +82,28 @@ impl Pace {
         )
     }
 
+    /// The guest waits for the outside: whatever else this thread does is not its work, and another slow call may go on.
+    pub(crate) fn rests(&self) {
+        let mut run = self.run.lock();
+        let ran = run.since.elapsed();
+        run.used += ran;
+        run.permit = None;
+        run.is_resting = true;
+    }
+
+    /// The guest goes on, maybe on another thread.
+    pub(crate) fn goes_on(&self) {
+        let mut run = self.run.lock();
+        run.since = Moment::now();
+        run.is_resting = false;
+    }
+
     /// Processor time up to now.
     pub(crate) fn used(&self) -> Duration {
         let run = self.run.lock();
+        if run.is_resting {
+            return run.used;
+        }
         run.used + run.since.elapsed()
     }
 

@@ -12,6 +12,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::capability::{capability_of, link};
 use crate::guest::Guest;
+use crate::life::Measured;
 use crate::manifest::{Ask, Manifest};
 use crate::work::Exports;
 use crate::{Caller, Limits, RuntimeError};
@@ -52,6 +53,8 @@ pub(crate) struct Plugin {
     pub(crate) asks: Vec<Ask>,
     pub(crate) methods: Vec<Arc<Method>>,
     pub(crate) by_name: HashMap<String, Arc<Method>>,
+    /// How it has been doing.
+    pub(crate) measured: Measured,
     member_permissions: BTreeSet<String>,
     admin_permissions: BTreeSet<String>,
 }
@@ -165,6 +168,7 @@ impl Linked {
                 .map(|m| (m.name.clone(), Arc::clone(m)))
                 .collect(),
             methods: declared,
+            measured: Measured::default(),
             limits: Arc::new(limits.narrowed(&manifest.limits)),
             asks: manifest.asks(),
             manifest,

@@ -1,65 +1,34 @@
-//! Installed packages: files beside the data, rows in the system's storage that say which of them count.
+//! Installed packages, several versions of each: files beside the data, rows in the system's storage that say which of
+//! them count.
 
+mod beliefs;
 mod files;
+mod looking;
+mod promotion;
 mod rows;
+mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use semver::Version;
-use serde::Serialize;
-use vaxel_core::{AlarmLevel, Alarms, Clock, PluginId, TenantId, UnixMs};
+use vaxel_core::{Alarms, Clock, PluginId};
 use vaxel_storage::Storage;
 
 use crate::package::Plugin;
-use crate::registry::Unavailable;
-use crate::vxp::{Package, PackageError, Revocations, Signer, Trust};
-use crate::{Runtime, RuntimeError};
+use crate::registry::{Entry, Family};
+use crate::runtime::note_installed;
+use crate::vxp::{Package, PackageError, Signer};
+use crate::{Runtime, RuntimeError, Stage};
+use beliefs::Beliefs;
 use files::Files;
-use rows::{Row, Rows};
+use rows::{Kept, Row, Rows};
+pub use state::{Installed, PackageState, PackagesConfig, VersionState};
 
-/// Where packages lie and whom to believe.
-#[derive(Clone, Debug)]
-pub struct PackagesConfig {
-    /// The directory of installed packages.
-    pub dir: PathBuf,
-    /// The operator's trust file.
-    pub trust: PathBuf,
-    /// Whether packages that nobody signed may be installed and used.
-    pub allow_unsigned: bool,
-}
-
-/// An installed package as the operator sees it.
-#[derive(Clone, Debug, Serialize)]
-pub struct PackageState {
-    /// The plugin.
-    pub id: PluginId,
-    /// Its name for people.
-    pub name: String,
-    /// The installed version.
-    pub version: String,
-    /// Who published it; nobody, if it is not signed.
-    pub publisher: Option<String>,
-    /// Thumbprint of the key that signed it.
-    pub key: Option<String>,
-    /// What names the package and no other.
-    pub hash: String,
-    /// When it was installed.
-    pub installed_at: UnixMs,
-    /// Why it is not in use, if it is not.
-    pub unavailable: Option<String>,
-}
-
-/// What an installation did.
-#[derive(Clone, Debug)]
-pub struct Installed {
-    /// What is there now.
-    pub package: PackageState,
-    /// The version that was there before.
-    pub former: Option<String>,
-}
+/// How many of the newest versions stay installed although nobody runs them.
+const NEWEST_KEPT: usize = 2;
 
 /// All installed packages. Clones share them.
 #[derive(Clone)]
@@ -75,7 +44,8 @@ struct Inner {
     rows: Rows,
     trust: PathBuf,
     allow_unsigned: bool,
-    states: Mutex<BTreeMap<PluginId, PackageState>>,
+    /// What is installed, and of each version why it is not in use.
+    states: Mutex<BTreeMap<PluginId, (Row, Reasons)>>,
     /// What was said about the files last, by the alarm's code: once is enough.
     said: Mutex<BTreeMap<&'static str, String>>,
     /// One installation at a time: each has a compiler.
@@ -84,18 +54,12 @@ struct Inner {
     changing: tokio::sync::Mutex<Option<Beliefs>>,
 }
 
-/// Whom the operator trusts, and what was taken back.
-#[derive(Clone)]
-struct Beliefs {
-    trust: Trust,
-    revoked: Option<Revocations>,
-    /// The trust file's text may say the same in another way; looking over everything again costs little.
-    stamp: (String, Option<u64>),
-}
+/// By version, why it is not in use, if it is not.
+type Reasons = BTreeMap<String, Option<String>>;
 
 impl Packages {
-    /// Sweeps what an interrupted installation left, then takes in everything that is installed and still trusted.
-    /// What is not is unavailable, with its reason and an alarm.
+    /// Sweeps what an interrupted installation left and what nobody needs any more, then takes in everything that is
+    /// installed and still trusted. What is not is unavailable, with its reason and an alarm.
     pub async fn open(
         config: PackagesConfig,
         runtime: Runtime,
@@ -123,10 +87,12 @@ impl Packages {
             let mut believed = packages.inner.changing.lock().await;
             packages.inner.look_over(&mut believed, &rows).await;
         }
+        packages.inner.runtime.open_rollouts()?;
         Ok(packages)
     }
 
-    /// Installs a package, or refuses it by name. Durable when it answers; an interruption leaves what was there.
+    /// Installs a package beside its other versions, or refuses it by name. Durable when it answers; an interruption
+    /// leaves what was there. Nobody is moved to it.
     pub async fn install(
         &self,
         bytes: Vec<u8>,
@@ -139,38 +105,42 @@ impl Packages {
         inner.may_install(&package, may_downgrade).await?;
         let plugin = inner.runtime.prepare(package.to_files()?).await?;
         let _changing = inner.changing.lock().await;
-        let (signer, row) = inner.may_install(&package, may_downgrade).await?;
+        let (signer, stage, former) = inner.may_install(&package, may_downgrade).await?;
 
-        // From here on: the file beside the old one, the row that makes it count, then everything that follows.
-        let new = Row::of(&package, signer, inner.clock.now());
-        inner.files.write(package.id(), &new.version, bytes).await?;
-        inner.rows.put(package.id(), &new).await?;
-        inner.runtime.take_in(plugin);
-        inner.files.keep_only(package.id(), &new.version);
-        let state = new.state(package.id(), None);
-        inner
-            .states
-            .lock()
-            .insert(package.id().clone(), state.clone());
+        // From here on: the file beside the old ones, the row that makes it count, then everything that follows.
+        let (id, version) = (package.id(), &package.manifest.version);
+        inner.files.write(id, version, bytes).await?;
+        let _switches = inner.runtime.registry().hold_switches().await;
+        let kept = Kept::of(&package, signer, stage, inner.clock.now());
+        let row = Row::with(former.as_ref(), version, kept);
+        let row = inner.without_the_unneeded(id, row)?;
+        inner.rows.put(id, &row).await?;
+        note_installed(&plugin);
+        inner.take_in(id, &row, version, plugin);
+        inner.files.keep_only(id, &row);
+        let package = inner.note(id, row, |reasons| {
+            reasons.insert(version.clone(), None);
+        });
+        let not_installed = || PackageError::NotInstalled { plugin: id.clone() };
+        let package = package.ok_or_else(not_installed)?;
         Ok(Installed {
-            package: state,
-            former: row.filter(|row| !row.removed).map(|row| row.version),
+            package,
+            former: former.filter(|row| !row.removed).map(|row| row.version),
         })
     }
 
     /// What is installed.
     pub fn list(&self) -> Vec<PackageState> {
-        self.inner.states.lock().values().cloned().collect()
+        let states = self.inner.states.lock();
+        states
+            .iter()
+            .filter_map(|(id, (row, reasons))| row.state(id, reasons))
+            .collect()
     }
 
-    /// Removes a package that none of these tenants has on. Its id stays bound to its publisher, and older versions
-    /// stay older, unless that is to be forgotten too.
-    pub async fn remove(
-        &self,
-        plugin: &PluginId,
-        tenants: &[TenantId],
-        forget: bool,
-    ) -> Result<(), RuntimeError> {
+    /// Removes a package, with all its versions, that no tenant has on. Its id stays bound to its publisher, and older
+    /// versions stay older, unless that is to be forgotten too.
+    pub async fn remove(&self, plugin: &PluginId, forget: bool) -> Result<(), RuntimeError> {
         let inner = &self.inner;
         let _believed = inner.changing.lock().await;
         let not_installed = || PackageError::NotInstalled {
@@ -182,10 +152,11 @@ impl Packages {
         }
         let registry = inner.runtime.registry();
         let _switches = registry.hold_switches().await;
-        let on = |tenant: &&TenantId| inner.runtime.is_switched_on(**tenant, plugin);
+        let tenants = inner.runtime.tenants();
+        let on = |tenant: &&_| inner.runtime.is_switched_on(**tenant, plugin);
         let count = tenants.iter().filter(on).count();
         // A plugin of this id that comes with the server is not what is removed.
-        let is_ours = !inner.runtime.brought_along().contains(plugin);
+        let is_ours = !registry.is_brought_along(plugin);
         if count > 0 && is_ours {
             let plugin = plugin.clone();
             return Err(PackageError::InUse { plugin, count }.into());
@@ -193,21 +164,19 @@ impl Packages {
         if forget {
             inner.rows.delete(plugin).await?;
         } else {
-            let removed = Row {
-                removed: true,
-                ..row
-            };
-            inner.rows.put(plugin, &removed).await?;
+            inner.rows.put(plugin, &row.removed()).await?;
         }
+        inner.runtime.forget_rollout(plugin).await?;
         if is_ours {
-            registry.withdraw(plugin, None);
+            registry.change(plugin, |family| *family = Family::default());
         }
         inner.states.lock().remove(plugin);
         inner.files.forget(plugin);
         Ok(())
     }
 
-    /// Reads the trust file and the revocation list again. Answers the plugins that came into use or went out of it.
+    /// Reads the trust file and the revocation list again. Answers the plugins of which a version came into use or
+    /// went out of it.
     pub async fn recheck(&self) -> Vec<PluginId> {
         let mut believed = self.inner.changing.lock().await;
         let before = self.available();
@@ -219,183 +188,98 @@ impl Packages {
             Err(error) => tracing::error!(%error, "reading the installed packages"),
         }
         let after = self.available();
-        let changed = before.iter().filter(|id| !after.contains(id));
-        changed
-            .chain(after.iter().filter(|id| !before.contains(id)))
-            .cloned()
-            .collect()
+        let changed: BTreeSet<_> = before.symmetric_difference(&after).collect();
+        changed.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
-    fn available(&self) -> Vec<PluginId> {
+    fn available(&self) -> BTreeSet<(PluginId, String)> {
         let states = self.inner.states.lock();
-        let usable = states.values().filter(|state| state.unavailable.is_none());
-        usable.map(|state| state.id.clone()).collect()
+        let each = states.iter().flat_map(|(id, (_, reasons))| {
+            let usable = reasons.iter().filter(|(_, why)| why.is_none());
+            usable.map(|(version, _)| (id.clone(), version.clone()))
+        });
+        each.collect()
     }
 }
 
 impl Inner {
-    /// Believes what the files say now and, if that is news, asks of each package whether it may be used.
-    async fn look_over(&self, believed: &mut Option<Beliefs>, rows: &BTreeMap<PluginId, Row>) {
-        let beliefs = match self.beliefs().await {
-            Ok(beliefs) => beliefs,
-            // What was believed before still holds for what is in use; without it, nothing does.
-            Err(error) => {
-                let detail = format!("what is trusted cannot be read: {error}");
-                self.say_once("packages.trust", detail);
-                if believed.is_none() {
-                    for (id, row) in rows.iter().filter(|(_, row)| !row.removed) {
-                        self.unavailable(id, row, &error);
-                    }
-                }
-                return;
-            }
-        };
-        self.said.lock().remove("packages.trust");
-        if believed.as_ref().is_some_and(|b| b.stamp == beliefs.stamp) {
+    /// A version answers where it was chosen from the next call on. Those that the row does not name are let go.
+    fn take_in(&self, id: &PluginId, row: &Row, version: &str, plugin: Plugin) {
+        let Some(kept) = row.versions.get(version) else {
             return;
-        }
-        for (id, row) in rows.iter().filter(|(_, row)| !row.removed) {
-            let in_use = {
-                let states = self.states.lock();
-                states
-                    .get(id)
-                    .is_some_and(|state| state.unavailable.is_none())
-            };
-            match self.usable(id, row, &beliefs).await {
-                Ok(_) if in_use => {}
-                Ok(plugin) => match self.runtime.prepare(plugin).await {
-                    Ok(plugin) => self.available(id, row, plugin),
-                    Err(error) => self.unavailable(id, row, &error),
-                },
-                Err(error) => self.unavailable(id, row, &error),
-            }
-        }
-        *believed = Some(beliefs);
+        };
+        let entry = Entry {
+            plugin: Ok(Arc::new(plugin)),
+            publisher: kept.publisher.clone(),
+            stage: kept.stage,
+        };
+        self.runtime.registry().change(id, |family| {
+            family.versions.insert(version.to_owned(), entry);
+            family
+                .versions
+                .retain(|version, _| row.versions.contains_key(version));
+            family.current.clone_from(&row.version);
+            family.unpinned.clone_from(&row.unpinned);
+        });
     }
 
-    /// Whether an installed package is what was installed and is still trusted.
-    async fn usable(
+    fn note(
         &self,
         id: &PluginId,
-        row: &Row,
-        beliefs: &Beliefs,
-    ) -> Result<crate::PackageFiles, RuntimeError> {
-        if self.runtime.brought_along().contains(id) {
-            return Err(PackageError::BuiltIn { plugin: id.clone() }.into());
+        row: Row,
+        change: impl FnOnce(&mut Reasons),
+    ) -> Option<PackageState> {
+        let mut states = self.states.lock();
+        let (_, mut reasons) = states.remove(id).unwrap_or((row.clone(), Reasons::new()));
+        change(&mut reasons);
+        reasons.retain(|version, _| row.versions.contains_key(version));
+        let state = row.state(id, &reasons);
+        states.insert(id.clone(), (row, reasons));
+        state
+    }
+
+    /// The row without versions that nobody runs or would go back to, and that are not among the newest.
+    fn without_the_unneeded(&self, id: &PluginId, row: Row) -> Result<Row, RuntimeError> {
+        let registry = self.runtime.registry();
+        let mut needed = BTreeSet::from([row.version.clone()]);
+        let mut newest: Vec<(Version, &String)> = row
+            .versions
+            .keys()
+            .filter_map(|version| Some((Version::parse(version).ok()?, version)))
+            .collect();
+        newest.sort();
+        let newest = newest.into_iter().rev().take(NEWEST_KEPT);
+        needed.extend(newest.map(|(_, version)| version.clone()));
+        for tenant in self.runtime.tenants() {
+            let plugins = registry.tenant(tenant)?;
+            if let Some(switch) = plugins.switch(id) {
+                let running = switch.version.as_ref().or(row.unpinned.as_ref());
+                needed.extend(running.filter(|_| switch.on).cloned());
+                needed.extend(switch.former.as_ref().map(|former| former.version.clone()));
+            }
         }
-        let (package, _) = read(self.files.read(id, &row.version).await?).await?;
-        if package.id() != id || package.hash() != row.hash {
-            return Err(PackageError::File {
-                what: "not the one that was installed".to_owned(),
-            }
-            .into());
+        if let Some(rollout) = registry.family(id).and_then(|f| f.rollout.clone()) {
+            needed.extend([rollout.version.clone(), rollout.base.clone()]);
         }
-        // As of then: a signature ends the time in which a package may be installed, not its life.
-        let signer = self.signer(&package, beliefs, row.installed_at)?;
-        bound(id, row, signer.as_ref())?;
-        package.to_files()
+        let mut row = row;
+        row.versions.retain(|version, _| needed.contains(version));
+        Ok(row)
     }
 
-    fn available(&self, id: &PluginId, row: &Row, plugin: Plugin) {
-        self.runtime.take_in(plugin);
-        let state = row.state(id, None);
-        self.states.lock().insert(id.clone(), state);
-    }
-
-    fn unavailable(&self, id: &PluginId, row: &Row, error: &RuntimeError) {
-        let why = error.to_string();
-        self.alarms.raise(
-            AlarmLevel::Warning,
-            "packages.unavailable",
-            &format!("the plugin {id} {} is not used: {why}", row.version),
-        );
-        if !self.runtime.brought_along().contains(id) {
-            let unusable = Unavailable {
-                name: row.name.clone(),
-                version: row.version.clone(),
-                why: why.clone(),
-            };
-            self.runtime.registry().withdraw(id, Some(unusable));
-        }
-        let state = row.state(id, Some(why));
-        self.states.lock().insert(id.clone(), state);
-    }
-
-    /// The trust file as it is now, and the newest revocation list that was ever seen.
-    async fn beliefs(&self) -> Result<Beliefs, RuntimeError> {
-        let trust = Trust::load(&self.trust)?;
-        let kept = self.rows.revocations()?;
-        let revoked = match trust.revocations() {
-            Ok(Some(list)) if kept.as_ref().is_none_or(|kept| list.number > kept.number) => {
-                self.rows.keep_revocations(&list).await?;
-                Some(list)
-            }
-            Ok(Some(list)) => {
-                if kept.as_ref().is_some_and(|kept| list.number < kept.number) {
-                    self.doubt("the revocation list is older than one that was seen before");
-                }
-                kept
-            }
-            Ok(None) => {
-                if kept.is_some() {
-                    self.doubt("the revocation list is gone");
-                }
-                kept
-            }
-            Err(error) if kept.is_some() => {
-                self.doubt(&error.to_string());
-                kept
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let number = revoked.as_ref().map(|list| list.number);
-        Ok(Beliefs {
-            stamp: (format!("{trust:?}"), number),
-            trust,
-            revoked,
-        })
-    }
-
-    fn doubt(&self, what: &str) {
-        let detail = format!("{what}; the newest one that was seen still counts");
-        self.say_once("packages.revocations", detail);
-    }
-
-    fn say_once(&self, code: &'static str, detail: String) {
-        if self.said.lock().get(code) != Some(&detail) {
-            self.alarms.raise(AlarmLevel::Warning, code, &detail);
-            self.said.lock().insert(code, detail);
-        }
-    }
-
-    /// Whose package it is and what it would replace, if it may be installed now.
+    /// Whose package it is, how far it counts as promoted, and what was installed before, if it may be installed now.
     async fn may_install(
         &self,
         package: &Package,
         may_downgrade: bool,
-    ) -> Result<(Option<Signer>, Option<Row>), RuntimeError> {
+    ) -> Result<(Option<Signer>, Stage, Option<Row>), RuntimeError> {
         let beliefs = self.beliefs().await?;
         let signer = self.signer(package, &beliefs, self.clock.now())?;
         let row = self.rows.get(package.id())?;
-        self.may_replace(package, signer.as_ref(), row.as_ref(), may_downgrade)?;
-        Ok((signer, row))
+        self.may_come(package, signer.as_ref(), row.as_ref(), may_downgrade)?;
+        Ok((signer, beliefs.trust.first_stage(), row))
     }
 
-    /// Who signed it; `None` only where unsigned packages may be used.
-    fn signer(
-        &self,
-        package: &Package,
-        beliefs: &Beliefs,
-        at: UnixMs,
-    ) -> Result<Option<Signer>, PackageError> {
-        if package.signature.is_none() && self.allow_unsigned {
-            return Ok(None);
-        }
-        let revoked = beliefs.revoked.as_ref();
-        beliefs.trust.check(package, revoked, at).map(Some)
-    }
-
-    fn may_replace(
+    fn may_come(
         &self,
         package: &Package,
         signer: Option<&Signer>,
@@ -403,7 +287,7 @@ impl Inner {
         may_downgrade: bool,
     ) -> Result<(), PackageError> {
         let plugin = package.id();
-        if self.runtime.brought_along().contains(plugin) {
+        if self.runtime.registry().is_brought_along(plugin) {
             return Err(PackageError::BuiltIn {
                 plugin: plugin.clone(),
             });
@@ -420,11 +304,11 @@ impl Inner {
                 installed: row.version.clone(),
             });
         }
-        let same_version = package.manifest.version == row.version;
-        if same_version && !row.removed && package.hash() != row.hash {
+        let same = row.versions.get(&package.manifest.version);
+        if same.is_some_and(|same| package.hash() != same.hash) {
             return Err(PackageError::SameVersion {
                 plugin: plugin.clone(),
-                version: row.version.clone(),
+                version: package.manifest.version.clone(),
             });
         }
         Ok(())

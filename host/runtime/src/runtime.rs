@@ -1,5 +1,6 @@
 //! The handle that the rest of the host holds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,13 @@ use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
 use crate::ledger::{self, Ledger};
+use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
+use crate::outside::Outside;
 use crate::package::{Linked, Method, PackageFiles, Plugin};
-use crate::registry::{PluginState, Registry};
+use crate::queue::Queue;
+use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
 use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
 
@@ -44,6 +48,11 @@ pub(crate) struct Inner {
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
+    pub(crate) pool_slots: usize,
+    pub(crate) queue: Queue,
+    /// Held while rollouts are set going, looked at or ended.
+    pub(crate) steering: tokio::sync::Mutex<()>,
+    pub(crate) outside: Outside,
     engines: Engines,
     cache_dir: PathBuf,
     compiler: Compiler,
@@ -64,6 +73,8 @@ impl Runtime {
             cache_dir,
             compiler,
             pool_slots,
+            egress,
+            connections,
             limits,
             budget,
         } = config;
@@ -76,7 +87,11 @@ impl Runtime {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
                 ledger: Ledger::new(storage.clone(), budget),
                 workers: Workers::start(workers, &engines)?,
+                outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
+                pool_slots: slots,
+                queue: Queue::default(),
+                steering: tokio::sync::Mutex::default(),
                 storage,
                 directory: Arc::new(directory),
                 keyring,
@@ -98,9 +113,21 @@ impl Runtime {
     /// on go on with the new one, unless it asks for more than they granted.
     pub async fn install(&self, package: PackageFiles) -> Result<PluginId, RuntimeError> {
         let plugin = self.prepare(package).await?;
-        let id = plugin.manifest.id.clone();
-        self.inner.registry.brings_along(id.clone());
-        self.take_in(plugin);
+        let (id, version) = (plugin.manifest.id.clone(), plugin.manifest.version.clone());
+        note_installed(&plugin);
+        let entry = Entry {
+            plugin: Ok(Arc::new(plugin)),
+            publisher: None,
+            stage: Stage::Production,
+        };
+        self.inner.registry.change(&id, |family| {
+            *family = Family {
+                versions: [(version.clone(), entry)].into(),
+                current: version,
+                is_brought_along: true,
+                ..Family::default()
+            };
+        });
         Ok(id)
     }
 
@@ -131,17 +158,13 @@ impl Runtime {
         linked.described(&description, &self.inner.limits)
     }
 
-    /// What was prepared answers from the next call on.
-    pub(crate) fn take_in(&self, plugin: Plugin) {
-        tracing::info!(
-            plugin.id = %plugin.manifest.id, plugin.version = plugin.manifest.version,
-            methods = plugin.methods.len(), "plugin installed"
-        );
-        self.inner.registry.install(plugin);
-    }
-
     pub(crate) fn registry(&self) -> &Registry {
         &self.inner.registry
+    }
+
+    /// All tenants there are.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
+        self.inner.directory.tenants()
     }
 
     /// The ids of the plugins that come with the server.
@@ -157,19 +180,84 @@ impl Runtime {
             .is_ok_and(|plugins| plugins.is_switched_on(plugin))
     }
 
+    /// Whether a plugin answers in a tenant.
+    pub fn is_enabled(&self, tenant: TenantId, plugin: &PluginId) -> bool {
+        self.inner
+            .registry
+            .tenant(tenant)
+            .is_ok_and(|plugins| plugins.active.contains_key(plugin))
+    }
+
     /// The ids of all installed plugins.
     pub fn installed(&self) -> Vec<PluginId> {
         self.inner.registry.installed()
     }
 
-    /// Switches a plugin on in a tenant, granting the capabilities that its manifest asks for. Ends a suspension.
+    /// Switches a plugin on in a tenant, granting all that it asks for. Ends a suspension.
     pub async fn enable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        self.inner.registry.switch(cx.tenant, plugin, true).await
+        self.turn(cx, plugin, Turn::On { grants: None }).await
+    }
+
+    /// The same, granting what these ids name of it.
+    pub async fn enable_with(
+        &self,
+        cx: &OpCx,
+        plugin: &PluginId,
+        grants: &BTreeSet<String>,
+    ) -> Result<(), RuntimeError> {
+        let grants = Some(grants);
+        self.turn(cx, plugin, Turn::On { grants }).await
+    }
+
+    /// Grants a plugin that is on these and no others of what it asks for.
+    pub async fn grant(
+        &self,
+        cx: &OpCx,
+        plugin: &PluginId,
+        grants: &BTreeSet<String>,
+    ) -> Result<(), RuntimeError> {
+        self.turn(cx, plugin, Turn::Grant(grants)).await
+    }
+
+    /// Goes on with another version. Without grants it keeps those that it has, if they suffice.
+    pub async fn upgrade(
+        &self,
+        cx: &OpCx,
+        plugin: &PluginId,
+        version: &str,
+        grants: Option<&BTreeSet<String>>,
+    ) -> Result<(), RuntimeError> {
+        let turn = Turn::Upgrade { version, grants };
+        self.turn(cx, plugin, turn).await
+    }
+
+    /// Goes back to the version that ran before, with what it was granted.
+    pub async fn rollback(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
+        self.turn(cx, plugin, Turn::Rollback).await
     }
 
     /// Switches a plugin off in a tenant: refused from now on, its data stays.
     pub async fn disable(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
-        self.inner.registry.switch(cx.tenant, plugin, false).await
+        self.turn(cx, plugin, Turn::Off).await
+    }
+
+    /// Switches a plugin off in a tenant and forgets what it was granted there.
+    pub async fn forget(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
+        self.turn(cx, plugin, Turn::Forget).await
+    }
+
+    async fn turn(&self, cx: &OpCx, plugin: &PluginId, turn: Turn<'_>) -> Result<(), RuntimeError> {
+        self.inner.turn(cx, plugin, &turn).await.map(|_| ())
+    }
+
+    /// Says what a tenant is for: versions run there that are promoted so far.
+    pub async fn set_stage(&self, tenant: TenantId, stage: Stage) -> Result<(), RuntimeError> {
+        Ok(self.inner.registry.set_stage(tenant, stage).await?)
+    }
+
+    /// What a tenant is for.
+    pub fn stage(&self, tenant: TenantId) -> Result<Stage, RuntimeError> {
+        Ok(self.inner.registry.tenant(tenant)?.stage)
     }
 
     /// All installed plugins as a tenant's admin sees them.
@@ -177,6 +265,18 @@ impl Runtime {
         self.inner.registry.list(tenant).unwrap_or_else(|error| {
             tracing::error!(tenant.id = %tenant, error = %error, "reading a tenant's plugins");
             Vec::new()
+        })
+    }
+
+    /// One plugin as a tenant's admin sees it.
+    pub fn detail(
+        &self,
+        tenant: TenantId,
+        plugin: &PluginId,
+    ) -> Result<PluginDetail, RuntimeError> {
+        let detail = self.inner.registry.detail(tenant, plugin)?;
+        detail.ok_or_else(|| RuntimeError::Unknown {
+            plugin: plugin.clone(),
         })
     }
 
@@ -213,6 +313,14 @@ impl Runtime {
         } = &*self.inner;
         describe(linked, Arc::clone(limits), workers).await
     }
+}
+
+/// Says in the log what answers from the next call on.
+pub(crate) fn note_installed(plugin: &Plugin) {
+    tracing::info!(
+        plugin.id = %plugin.manifest.id, plugin.version = plugin.manifest.version,
+        methods = plugin.methods.len(), "plugin installed"
+    );
 }
 
 /// Asks a component what it offers, on the plugins' own threads.

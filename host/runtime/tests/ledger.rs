@@ -196,7 +196,11 @@ async fn what_a_plugin_would_have_touched_is_not_what_it_asks_for() {
         .unwrap();
     house.runtime.close_books().await;
     let before = house.storage.cursor(ACME);
-    let touched = house.runtime.would_touch(ACME, &faulty(), 7).await.unwrap();
+    let touched = house
+        .runtime
+        .would_touch(ACME, &faulty(), None, 7)
+        .await
+        .unwrap();
     assert_eq!(house.storage.cursor(ACME), before, "nothing is kept");
     let used: Vec<_> = touched.items.iter().filter(|item| item.uses > 0).collect();
     let used: Vec<&str> = used.iter().map(|item| item.ask.as_str()).collect();

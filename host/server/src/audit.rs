@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use vaxel_core::{AlarmLevel, TenantId};
-use vaxel_identity::AuditHead;
+use vaxel_identity::{AuditFault, AuditHead};
 
 use crate::house::House;
 
@@ -104,6 +104,13 @@ pub(crate) async fn verify(
         ));
         let faults: Vec<String> = check.faults.iter().map(ToString::to_string).collect();
         lines.extend(faults.iter().map(|fault| format!("      {fault}")));
+        let is_behind = |fault: &AuditFault| matches!(fault, AuditFault::Truncated { .. });
+        if check.faults.iter().any(is_behind) {
+            lines.push(
+                "      (expected if this was restored from a backup that is older than the heads)"
+                    .to_owned(),
+            );
+        }
         is_whole &= faults.is_empty();
         items.push(json!({
             "tenant": tenant.slug, "linked": check.linked, "pending": check.pending,

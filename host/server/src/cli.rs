@@ -12,7 +12,7 @@ pub(crate) use carry_out::run;
 use crate::config::ServeFlags;
 use crate::output;
 
-/// Växel: chat, calls and surveys for organizations, on your own server.
+/// Växel: a communications server for organizations, on your own machine: chat, and what its plugins add.
 #[derive(Parser)]
 #[command(name = "vaxel", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -24,6 +24,16 @@ pub(crate) struct Cli {
     pub(crate) log_format: output::LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    /// A server tells what it does; a command tells its result, and on the way only what is wrong.
+    pub(crate) fn log_level(&self) -> &'static str {
+        match self.command {
+            Command::Serve { .. } => "info",
+            _ => "warn",
+        }
+    }
 }
 
 /// Where the data lies.
@@ -55,7 +65,7 @@ enum Command {
         /// Login name of the first admin.
         #[arg(long, default_value = "admin")]
         admin: String,
-        /// Display name of the first admin.
+        /// Display name of the first admin. Default: the login name.
         #[arg(long)]
         admin_name: Option<String>,
         /// Read the admin's password from standard input instead of printing a one-time link.
@@ -84,13 +94,17 @@ enum Command {
         /// Where to write; must not exist or be empty.
         dir: PathBuf,
     },
-    /// Rebuild a data directory from a backup. The master key is in no backup: bring its file or recovery copy.
+    /// Rebuild a data directory from a backup.
+    ///
+    /// The master key is in no backup. Bring its file with --master-key, or its recovery copy (or any other form of it) in
+    /// the variable VAXEL_MASTER_KEY.
     Restore {
         #[command(flatten)]
         place: Place,
         /// The backup.
         dir: PathBuf,
-        /// The master key's file; copied into the new data directory.
+        /// The master key's file; copied into the new data directory. Without it VAXEL_MASTER_KEY holds the key: its recovery
+        /// copy, as `vaxel init` printed it.
         #[arg(long)]
         master_key: Option<PathBuf>,
     },
@@ -117,7 +131,7 @@ struct TenantArgs {
     /// The organization's name as people read it.
     #[arg(long)]
     name: Option<String>,
-    /// Host name it is reached at; may be given several times.
+    /// Host name it is reached at; may be given several times. Default: TENANT.localhost, which only this machine reaches.
     #[arg(long = "host")]
     hosts: Vec<String>,
     /// Language that its people start with: sv or en.
@@ -142,6 +156,15 @@ enum TenantCommand {
         /// Language that its people start with: sv or en.
         #[arg(long, default_value = "sv", value_parser = parse_locale)]
         locale: Locale,
+    },
+    /// Say what an organization is for: it runs the versions of plugins that are promoted so far.
+    Stage {
+        #[command(flatten)]
+        place: Place,
+        /// Which organization, by its short name.
+        slug: String,
+        /// development, staging or production.
+        stage: vaxel_runtime::Stage,
     },
     /// List the organizations.
     List {
@@ -229,26 +252,8 @@ enum PluginCommand {
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=7))]
         days: u64,
     },
-    /// Switch a plugin on for an organization.
-    Enable {
-        #[command(flatten)]
-        place: Place,
-        /// Which organization, by its short name.
-        #[arg(long)]
-        tenant: String,
-        /// Which plugin.
-        plugin: String,
-    },
-    /// Switch a plugin off for an organization; its data stays.
-    Disable {
-        #[command(flatten)]
-        place: Place,
-        /// Which organization, by its short name.
-        #[arg(long)]
-        tenant: String,
-        /// Which plugin.
-        plugin: String,
-    },
+    #[command(flatten)]
+    Life(crate::plugin::LifeCommand),
 }
 
 #[derive(Subcommand)]

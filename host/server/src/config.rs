@@ -1,5 +1,6 @@
 //! What an operator may set: a file of TOML, then flags; unknown keys are refused before a port is bound.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     /// Plugin workers.
     pub(crate) plugins: Plugins,
+    /// What plugins may reach outside.
+    pub(crate) egress: Egress,
     /// Limits of the public doors.
     pub(crate) limits: GatewayLimits,
     /// Addresses of proxies whose forwarded headers count.
@@ -168,6 +171,18 @@ impl PluginBudget {
     }
 }
 
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Inner addresses with ports that plugins may reach all the same, like `127.0.0.1:8444`: for tests and development
+    /// only. Nothing else that is not on the internet can be reached, whatever its name.
+    pub(crate) allow: Vec<SocketAddr>,
+    /// Certificates of authorities in PEM that are trusted beside the machine's when plugins reach out.
+    pub(crate) ca: Option<PathBuf>,
+    /// Addresses of names that the machine's resolver does not know, or knows otherwise. They are judged like any.
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
+}
+
 /// Flags of `vaxel serve`; they win over the file.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ServeFlags {
@@ -283,7 +298,50 @@ impl Acme {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    /// Every key with its default as the file would have it; nothing for those whose default is worked out.
+    fn keys(prefix: &str, value: &Value, into: &mut Vec<(String, Option<String>)>) {
+        let Value::Object(fields) = value else {
+            let shown = (!value.is_null()).then(|| value.to_string());
+            into.push((prefix.to_owned(), shown));
+            return;
+        };
+        if fields.is_empty() {
+            into.push((prefix.to_owned(), Some("{}".to_owned())));
+        }
+        for (name, field) in fields {
+            let dot = if prefix.is_empty() { "" } else { "." };
+            keys(&format!("{prefix}{dot}{name}"), field, into);
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_key_with_its_default() {
+        let page = include_str!("../../../docs/configuration.md");
+        let config = Config {
+            tls: Tls {
+                acme: Some(Acme::default()),
+                ..Tls::default()
+            },
+            ..Config::default()
+        };
+        let mut all = Vec::new();
+        keys("", &serde_json::to_value(&config).unwrap(), &mut all);
+        assert!(all.len() > 40, "{all:?}");
+        for (key, default) in &all {
+            let row = match default {
+                Some(default) => format!("| `{key}` | `{default}` |"),
+                None => format!("| `{key}` |"),
+            };
+            assert!(page.contains(&row), "docs/configuration.md lacks: {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let documented = rows.filter(|line| !line.starts_with("| `VAXEL_")).count();
+        assert_eq!(documented, all.len(), "a key that is gone is still there");
+    }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {

@@ -2,6 +2,7 @@
 
 mod lan;
 mod script;
+mod showcase;
 
 use std::fs;
 use std::io::Write as _;
@@ -43,20 +44,34 @@ impl Demo {
     /// Tells how to get in, behind the ready lines.
     pub(crate) fn say(&self) {
         for organization in &self.info.organizations {
-            let logins = organization.people.len();
+            if self.lan.is_some() && !is_bare_address(&organization.url) {
+                // Only this machine knows that name.
+                continue;
+            }
+            let people = organization.people.len();
             output::say(&format!(
-                "demo {} at {} ({} and {logins} people)",
-                organization.name, organization.url, organization.slug
+                "demo {} with {people} people: {}",
+                organization.name, organization.url
             ));
         }
+        let elsewhere = match self.lan {
+            Some(_) => "",
+            None => "; greta, gunnar, … at Globex",
+        };
         output::say(&format!(
-            "demo logins anna, bertil, carin, … at acme; greta, gunnar, … at globex; password {}",
+            "demo logins anna, bertil, carin, … at Acme{elsewhere}; everybody's password: {}",
             self.password
         ));
         if let Some(lan) = &self.lan {
             lan.say();
         }
     }
+}
+
+/// Whether an address has numbers for a host, so that devices reach it that know no names of ours.
+fn is_bare_address(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    host.starts_with(|c: char| c.is_ascii_digit() || c == '[')
 }
 
 /// Takes a data directory for the demo; refuses one with data that the demo did not make.
@@ -94,6 +109,15 @@ pub(crate) async fn prepare(
         }
         fs::remove_file(house.data.join(PASSWORD_CHANGES)).context("noting the new passwords")?;
     }
+    let named: Vec<(&str, TenantId)> = script
+        .organizations
+        .iter()
+        .zip(&tenants)
+        .map(|(organization, tenant)| (organization.slug.as_str(), *tenant))
+        .collect();
+    showcase::show(house, &named)
+        .await
+        .context("the demo's packages")?;
     let address = match lan {
         true => lan::Address::find(&house.data, house.config.listen.https.port()),
         false => None,

@@ -73,10 +73,7 @@ pub(crate) async fn examine(house: &House) -> anyhow::Result<Value> {
         Ok(report) => Finding::new(
             "log",
             Verdict::Ok,
-            format!(
-                "{} records of {} organizations, every link of the chain holds",
-                report.records, report.tenants
-            ),
+            format!("{} records, every link of the chain holds", report.records),
         ),
         Err(error) => Finding::new(
             "log",
@@ -85,7 +82,7 @@ pub(crate) async fn examine(house: &House) -> anyhow::Result<Value> {
         ),
     }];
     let kept = house::recovery_copy_kept(&house.data);
-    findings.push(recovery_copy(kept));
+    findings.push(recovery_copy(kept, &house.data));
     findings.push(modes(&private_files(house)));
     findings.push(space(
         RealDisk.free_bytes(&house.data).ok(),
@@ -109,7 +106,7 @@ pub(crate) async fn examine(house: &House) -> anyhow::Result<Value> {
         .iter()
         .all(|finding| finding.verdict != Verdict::Failure);
     let chain = match chain {
-        Ok(report) => json!({ "ok": true, "records": report.records, "tenants": report.tenants }),
+        Ok(report) => json!({ "ok": true, "records": report.records, "tenants": organizations }),
         Err(_) => json!({ "ok": false }),
     };
     Ok(json!({
@@ -121,15 +118,18 @@ pub(crate) async fn examine(house: &House) -> anyhow::Result<Value> {
     }))
 }
 
-fn recovery_copy(kept: bool) -> Finding {
+fn recovery_copy(kept: bool, data: &Path) -> Finding {
     if kept {
         Finding::new("master key", Verdict::Ok, "its recovery copy is kept")
     } else {
         Finding::new(
             "master key",
             Verdict::Warning,
-            "nobody said that its recovery copy is kept; keep it away from this machine, then run \
-             `vaxel doctor --recovery-copy-kept`",
+            format!(
+                "nobody said that its recovery copy is kept; keep it away from this machine, then run \
+                 `vaxel doctor --data {} --recovery-copy-kept`",
+                data.display()
+            ),
         )
     }
 }
@@ -292,10 +292,7 @@ fn open_files(limits: Option<&str>, connections_max: usize) -> Finding {
                 .find_map(|line| line.strip_prefix("Max open files"))
         })
         .and_then(|rest| rest.split_whitespace().next());
-    let (about, mend) = (
-        "open files",
-        "set LimitNOFILE= in the service, or `ulimit -n` in the shell that starts it",
-    );
+    let about = "open files";
     let limit = match told {
         Some("unlimited") => u64::MAX,
         Some(number) => number.parse().unwrap_or(0),
@@ -307,13 +304,17 @@ fn open_files(limits: Option<&str>, connections_max: usize) -> Finding {
     };
     let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX);
     let wanted = wanted.saturating_add(OWN_FILES);
+    let mend = format!(
+        "put LimitNOFILE={wanted} into the systemd unit, or run `ulimit -n {wanted}` in the shell before `vaxel serve`"
+    );
     if limit < FILES_MIN {
-        let text = format!("at most {limit}, too few to serve; {mend}");
+        let text = format!("this process may open {limit} at once, too few to serve; {mend}");
         return Finding::new(about, Verdict::Failure, text);
     }
     if limit < wanted {
         let text = format!(
-            "at most {limit}, while limits.connections_max wants {wanted}; {mend}, or lower it"
+            "this process may open {limit} at once, and every connection is one: limits.connections_max = \
+             {connections_max} wants {wanted}; {mend}, or lower limits.connections_max"
         );
         return Finding::new(about, Verdict::Warning, text);
     }

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
 use vaxel_gateway::Gateway;
-use vaxel_identity::{Identity, IdentityConfig, Tenant};
+use vaxel_identity::{Connections, Identity, IdentityConfig, Tenant};
+use vaxel_net::{Egress, EgressConfig, SystemNames};
 use vaxel_ops::{CountedAlarms, Metrics};
 use vaxel_runtime::{Compiler, Packages, PackagesConfig, Runtime, RuntimeConfig};
 use vaxel_storage::{Storage, StorageConfig};
@@ -51,8 +52,10 @@ impl House {
         let metrics = Metrics::new();
         let alarms: Arc<dyn Alarms> =
             Arc::new(CountedAlarms::new(metrics.clone(), Arc::new(LogAlarms)));
-        let master = MasterKey::load(&master_source(data, config))
-            .context("run `vaxel init` first, or bring the master key")?;
+        check_made(data, config)?;
+        let master = MasterKey::load(&master_source(data, config)).context(
+            "the master key cannot be read; bring its file back, or make it from the recovery copy",
+        )?;
         let keyring = Arc::new(Keyring::open(&keys_dir(data), master)?);
         keyring.create_tenant(TenantId::SYSTEM)?;
         let storage = Storage::open(
@@ -84,6 +87,9 @@ impl House {
             runtime_config.workers = workers;
         }
         config.plugins.budget.apply(&mut runtime_config);
+        let egress = way_out(config, &clock)?;
+        runtime_config.connections = Some(Connections::new(identity.clone(), egress.clone()));
+        runtime_config.egress = Some(egress);
         let runtime = Runtime::new(
             runtime_config,
             storage.clone(),
@@ -145,6 +151,29 @@ impl House {
         self.runtime.close_books().await;
         self.storage.close().await;
     }
+}
+
+/// Refuses a directory that nobody made, by name.
+pub(crate) fn check_made(data: &Path, config: &Config) -> anyhow::Result<()> {
+    let has_key = match master_source(data, config) {
+        MasterKeySource::File(key) => key.exists(),
+        MasterKeySource::Env | MasterKeySource::Credential => true,
+    };
+    if has_key || store_dir(data).exists() {
+        return Ok(());
+    }
+    let at = data.display();
+    bail!("there is no data at {at}; make it with `vaxel init --data {at}`")
+}
+
+/// The only way out for plugins.
+fn way_out(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Egress> {
+    let names = SystemNames::new(config.egress.names.clone());
+    let policy = EgressConfig {
+        ca: config.egress.ca.clone(),
+        allow: config.egress.allow.clone(),
+    };
+    Egress::new(policy, Arc::new(names), Arc::clone(clock)).context("the way out for plugins")
 }
 
 /// Who issues tokens: from the configuration, never from a request. The port that is listened on is no part of it, or
@@ -277,6 +306,12 @@ pub(crate) async fn restore(
         );
     }
     make_private_dir(data)?;
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // It may have been there, empty and open to others.
+        fs::set_permissions(data, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("making {} private", data.display()))?;
+    }
     // Opening the backup's own key set proves that this is its master key before anything is written.
     let scratch = tempfile::tempdir().context("a directory to try the key in")?;
     fs::copy(backup.join("keys/keyset"), scratch.path().join("keyset"))
@@ -299,6 +334,6 @@ pub(crate) async fn restore(
     Ok(json!({
         "restored": data,
         "bytes": report.bytes,
-        "text": format!("{} MiB checked and restored into {}.", report.bytes >> 20, data.display()),
+        "text": format!("{} checked and restored into {}.", crate::output::size(report.bytes), data.display()),
     }))
 }

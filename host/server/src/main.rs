@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         return code;
     }
     let cli = cli::Cli::parse();
-    output::start_log(cli.log_format);
+    output::start_log(cli.log_format, cli.log_level());
     let json = cli.json;
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,6 +1,6 @@
 //! What an operator asks of the house, the same whether it comes over the admin socket or is done here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use vaxel_core::{Locale, OpCx, PluginId, TenantId};
 use vaxel_crypto::Secret;
 use vaxel_identity::{NewTenant, NewUser, Tenant};
+use vaxel_runtime::{Approval, Stage};
 
 use crate::audit;
 use crate::doctor;
 use crate::house::House;
-use crate::output::Progress;
-use crate::plugin;
+use crate::output::{Progress, size};
+use crate::plugin::{self, LifeOperation};
 
 /// A person to be added.
 #[derive(Debug, Deserialize, Serialize)]
@@ -59,10 +60,15 @@ pub(crate) enum Operation {
         plugin: PluginId,
         forget: bool,
     },
-    PluginSwitch {
-        tenant: String,
+    PackagePromote {
         plugin: PluginId,
-        on: bool,
+        version: String,
+        approvals: Vec<Approval>,
+    },
+    PluginLife(LifeOperation),
+    TenantStage {
+        tenant: String,
+        stage: Stage,
     },
     PluginUse {
         plugin: Option<PluginId>,
@@ -118,9 +124,6 @@ impl Operation {
                 plugin::install(house, &file, downgrade).await
             }
             Self::PackageRemove { plugin, forget } => plugin::remove(house, &plugin, forget).await,
-            Self::PluginSwitch { tenant, plugin, on } => {
-                plugin_switch(house, &tenant, &plugin, on).await
-            }
             Self::PluginUse {
                 plugin,
                 tenant,
@@ -131,6 +134,13 @@ impl Operation {
                 tenant,
                 days,
             } => plugin::would_touch(house, &plugin, &tenant, days).await,
+            Self::PackagePromote {
+                plugin,
+                version,
+                approvals,
+            } => plugin::promote(house, &plugin, &version, &approvals).await,
+            Self::PluginLife(life) => life.perform(house).await,
+            Self::TenantStage { tenant, stage } => tenant_stage(house, &tenant, stage).await,
             Self::AuditVerify { tenant, heads } => audit::verify(house, tenant, heads).await,
             Self::RotateSigning => {
                 house.identity.rotate_signing_key().await?;
@@ -158,6 +168,19 @@ pub(crate) async fn tenant_add(house: &House, new: NewTenant) -> anyhow::Result<
     }))
 }
 
+/// Says what an organization is for.
+async fn tenant_stage(house: &House, slug: &str, stage: Stage) -> anyhow::Result<Value> {
+    let tenant = tenant_named(house, slug)?;
+    house.runtime.set_stage(tenant.id, stage).await?;
+    let cx = OpCx::system(tenant.id, house.clock.now());
+    let identity = &house.identity;
+    identity
+        .record_act(&cx, "tenant.stage", stage.as_str())
+        .await?;
+    let text = format!("{slug} runs what is promoted to {}.", stage.as_str());
+    Ok(json!({ "stage": stage, "text": text }))
+}
+
 fn tenant_list(house: &House) -> Value {
     let tenants = house.identity.tenants();
     let lines: Vec<String> = tenants
@@ -183,7 +206,7 @@ fn tenant_list(house: &House) -> Value {
     json!({ "items": items, "text": text })
 }
 
-fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
+pub(crate) fn tenant_named(house: &House, slug: &str) -> anyhow::Result<std::sync::Arc<Tenant>> {
     house.identity.tenant_by_slug(slug).with_context(|| {
         format!("no organization is called {slug}; `vaxel tenant list` shows them")
     })
@@ -246,7 +269,11 @@ async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
     loop {
         let page = house.identity.users(tenant.id, None, cursor, USERS_PAGE)?;
         for user in &page.items {
-            let state = if user.active { "" } else { "  (deactivated)" };
+            let state = match (user.active, user.invited) {
+                (true, _) => "",
+                (false, true) => "  (invited)",
+                (false, false) => "  (deactivated)",
+            };
             let role = if user.admin { "admin" } else { "" };
             lines.push(format!(
                 "{:24} {:32} {role:6}{state}",
@@ -254,7 +281,7 @@ async fn user_list(house: &House, slug: &str) -> anyhow::Result<Value> {
             ));
             items.push(json!({
                 "id": user.id, "login": user.login, "display_name": user.display_name,
-                "admin": user.admin, "active": user.active,
+                "admin": user.admin, "active": user.active, "invited": user.invited,
             }));
         }
         cursor = page.next;
@@ -273,6 +300,7 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
         .map(|state| {
             let on = match &state.unavailable {
                 Some(why) => why,
+                None if state.needs_consent => "waits for consent",
                 None if state.enabled => "on",
                 None => "off",
             };
@@ -281,35 +309,9 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
         .collect();
     let items: Vec<Value> = states
         .iter()
-        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled, "unavailable": s.unavailable }))
+        .map(|s| json!({ "id": s.id, "name": s.name, "version": s.version, "enabled": s.enabled, "state": s.state, "unavailable": s.unavailable }))
         .collect();
     Ok(json!({ "items": items, "text": lines.join("\n") }))
-}
-
-async fn plugin_switch(
-    house: &House,
-    slug: &str,
-    plugin: &PluginId,
-    on: bool,
-) -> anyhow::Result<Value> {
-    let tenant = tenant_named(house, slug)?;
-    let cx = OpCx::system(tenant.id, house.clock.now());
-    let action = if on {
-        house.runtime.enable(&cx, plugin).await?;
-        "plugins.enable"
-    } else {
-        house.runtime.disable(&cx, plugin).await?;
-        "plugins.disable"
-    };
-    house
-        .identity
-        .record_act(&cx, action, plugin.as_str())
-        .await?;
-    if let Some(gateway) = house.gateway.get() {
-        gateway.tell_plugin_switched(tenant.id, plugin, on);
-    }
-    let state = if on { "on" } else { "off; its data stays" };
-    Ok(json!({ "enabled": on, "text": format!("{plugin} is {state} for {slug}.") }))
 }
 
 async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Result<Value> {
@@ -320,16 +322,34 @@ async fn backup(house: &House, dir: PathBuf, progress: &Progress) -> anyhow::Res
     .await
     .context("the backup ended early")??;
     plugin::copy_packages(&house.data, &dir).context("copying the installed packages")?;
+    // With the manifest and the packages: what stands there, as `du` sees it.
+    let (files, bytes) = on_disk(&dir).context("counting what was written")?;
+    tracing::debug!(report.files, report.bytes, "backup");
     Ok(json!({
         "dir": dir,
-        "files": report.files,
-        "bytes": report.bytes,
+        "files": files,
+        "bytes": bytes,
         "text": format!(
-            "{} MiB in {} files copied and read back. The master key is not among them: keep its recovery copy.",
-            report.bytes >> 20,
-            report.files,
+            "{} in {files} files copied and read back. The master key is not among them: keep its recovery copy.",
+            size(bytes),
         ),
     }))
+}
+
+/// How many files lie under a directory, and their bytes.
+fn on_disk(dir: &Path) -> std::io::Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        let (more, length) = match meta.is_dir() {
+            true => on_disk(&entry.path())?,
+            false => (1, meta.len()),
+        };
+        files += more;
+        bytes += length;
+    }
+    Ok((files, bytes))
 }
 
 /// The tenant of a slug, for those who set up the demo.

@@ -1,6 +1,7 @@
 //! What a command prints: results on stdout, logs and progress on stderr, one clear sentence on failure.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,9 +20,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Log lines go to stderr; VAXEL_LOG filters them (`info` by default).
-pub(crate) fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("VAXEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Log lines go to stderr; VAXEL_LOG filters them, by default at `level`.
+pub(crate) fn start_log(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_env("VAXEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -64,7 +65,7 @@ pub(crate) fn answer(answer: &Value, json: bool) {
 }
 
 /// Shows the master key once, for the copy that its owner keeps elsewhere.
-pub(crate) fn recovery_copy(key: &MasterKey, json: bool) {
+pub(crate) fn recovery_copy(key: &MasterKey, data: &Path, json: bool) {
     let text = key.to_recovery_text();
     if json {
         say(&json!({ "recovery_copy": text.as_str() }).to_string());
@@ -72,9 +73,19 @@ pub(crate) fn recovery_copy(key: &MasterKey, json: bool) {
         say(&format!(
             "Master key made. It is in no backup: without it nothing can be read again.\n\
              Keep this recovery copy in a safe place, away from this machine:\n\n    {}\n\n\
-             Then run: vaxel doctor --recovery-copy-kept\n",
-            text.as_str()
+             Then run: vaxel doctor --data {} --recovery-copy-kept\n",
+            text.as_str(),
+            data.display()
         ));
+    }
+}
+
+/// A number of bytes as people read it: to the KiB while it is small.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} bytes"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        10_485_760.. => format!("{} MiB", bytes >> 20),
     }
 }
 

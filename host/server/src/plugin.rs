@@ -1,8 +1,15 @@
 //! Plugin packages: what authors do with them on their own machine, and what operators do with them on a server.
 
+pub(crate) mod approve;
 pub(crate) mod author;
+pub(crate) mod build;
 pub(crate) mod inspect;
+pub(crate) mod life;
+pub(crate) mod new;
 mod operate;
+mod rollout;
+pub(crate) mod scenario;
+mod tenant;
 mod usage;
 
 use std::path::PathBuf;
@@ -12,7 +19,9 @@ use clap::Subcommand;
 
 use crate::cli::Place;
 
-pub(crate) use operate::{copy_packages, install, installed, remove, watch};
+pub(crate) use life::{LifeCommand, LifeOperation};
+pub(crate) use operate::{copy_packages, install, installed, promote, remove, watch};
+pub(crate) use rollout::steer;
 pub(crate) use usage::{used, would_touch};
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
@@ -31,7 +40,7 @@ pub(crate) fn compile_if_told() -> Option<ExitCode> {
 /// What is done with packages.
 #[derive(Subcommand)]
 pub(crate) enum PackageCommand {
-    /// Install a package (.vxp) on this server, or a newer version of it. Organizations switch it on themselves.
+    /// Install a package (.vxp) on this server, beside its other versions. Organizations switch it on themselves.
     ///
     /// The package must be signed by a publisher in the trust file ([plugins] trust = "PATH" in the configuration,
     /// DATA/trust.toml by default); unsigned ones are taken only by a server that runs with --dev or --demo.
@@ -53,6 +62,31 @@ pub(crate) enum PackageCommand {
         /// Forget its publisher and its version too: anybody in the trust file may take the name then.
         #[arg(long)]
         forget: bool,
+    },
+    /// Begin a plugin in Rust: a folder with a manifest, a method, a test and a scenario, and the SDK.
+    New {
+        /// Its id: lower-case letters, digits and hyphens.
+        name: String,
+        /// Where; a folder of its name if not said.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Use the SDK in this folder instead of writing a copy of it into the plugin.
+        #[arg(long)]
+        sdk: Option<PathBuf>,
+    },
+    /// Build a plugin's folder into DIR/package: plugin.toml and component.wasm.
+    Build {
+        /// The folder with plugin.toml and Cargo.toml.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Tell the scenarios of a built plugin against its component, in the server's own runtime.
+    Test {
+        /// The folder with package/ and scenarios/.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Scenario files; all of DIR/scenarios if none is given.
+        files: Vec<PathBuf>,
     },
     /// Make a key to sign packages with. Prints the public half, which operators put in their trust file.
     Keygen {
@@ -89,6 +123,32 @@ pub(crate) enum PackageCommand {
         place: Place,
         /// The package.
         file: PathBuf,
+    },
+    /// Sign that a package may go as far as a stage, where the operator wants such approvals.
+    Approve {
+        /// The package.
+        file: PathBuf,
+        /// How far: staging or production.
+        #[arg(long)]
+        stage: vaxel_runtime::Stage,
+        /// The secret key's file; the trust file names its public half under [[approvers]].
+        #[arg(long)]
+        key: PathBuf,
+        /// Where to write the approval; beside the package by default.
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Let an installed version go one stage further, with the approvals that the trust file requires.
+    Promote {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin.
+        plugin: vaxel_core::PluginId,
+        /// Which version.
+        version: String,
+        /// The file of an approval; given once for each.
+        #[arg(long = "approval", required = true)]
+        approvals: Vec<PathBuf>,
     },
     /// Add packages and keys to a signed revocation list, making it if it is not there.
     Revoke {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
 use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
+use vaxel_runtime::Runtime;
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};
@@ -21,8 +22,11 @@ use crate::{admin, audit, demo, output, plugin};
 /// How often certificates are looked at: changed files are taken into use, those whose end is near are renewed.
 const TLS_REFRESH_EVERY: Duration = Duration::from_secs(60);
 
-/// How often ended sessions and links are cleared away.
-const IDENTITY_SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// How often ended sessions and links are cleared away, and files that nobody kept.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Organizations whose addresses are told at the start: more than that nobody reads.
+const ADDRESSES_TOLD_MAX: usize = 20;
 
 pub(crate) async fn run(
     data: PathBuf,
@@ -81,12 +85,19 @@ pub(crate) async fn run(
         names_changed,
         stop.clone(),
     ));
-    tokio::spawn(sweep_identities(Arc::clone(&house), stop.clone()));
+    tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
     tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
+    tokio::spawn(work(house.runtime.clone(), stop.clone()));
+    tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
     tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
+    if demo.is_some() {
+        // What the log says of it stands before the logins, which are to be read last.
+        audit::sign(&house).await;
+    }
     listeners.serve(&gateway, &tls)?;
-    if let Some(demo) = &demo {
-        demo.say();
+    match &demo {
+        Some(demo) => demo.say(),
+        None => tell_addresses(&house),
     }
     signals.wait().await;
     tracing::info!("stopping: finishing what is under way");
@@ -100,6 +111,24 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// Behind the ready lines, which name the machine: where people go.
+fn tell_addresses(house: &House) {
+    let tenants = house.identity.tenants();
+    for tenant in tenants.iter().take(ADDRESSES_TOLD_MAX) {
+        tracing::info!("{} is at {}", tenant.name, house.address_of(tenant));
+    }
+    match tenants.len() {
+        0 => tracing::info!("no organizations yet; add one with `vaxel tenant add`"),
+        all if all > ADDRESSES_TOLD_MAX => tracing::info!("and {} more", all - ADDRESSES_TOLD_MAX),
+        _ => {}
+    }
+}
+
+/// Plugins' jobs, events and hooks afterwards, until the server stops: what is not done then is done after the start.
+async fn work(runtime: Runtime, stop: CancellationToken) {
+    stop.run_until_cancelled(runtime.work()).await;
+}
+
 /// Ports are bound before anything is opened, so that a taken one is said at once.
 struct Listeners {
     http: Option<(TcpListener, SocketAddr)>,
@@ -110,13 +139,23 @@ struct Listeners {
 impl Listeners {
     async fn bind(config: &Config) -> anyhow::Result<Self> {
         let http = match config.listen.http {
-            Some(addr) => Some(bind(addr, "HTTP").await?),
+            Some(addr) => Some(bind(addr, "HTTP", "--http-port").await?),
             None => None,
         };
         Ok(Self {
             http,
-            https: bind(config.listen.https, "HTTPS").await?,
-            admin: bind(config.listen.admin, "the admin listener").await?,
+            https: bind(
+                config.listen.https,
+                "HTTPS",
+                "--https-port, or listen.https in the configuration",
+            )
+            .await?,
+            admin: bind(
+                config.listen.admin,
+                "the listener of health and metrics",
+                "--admin-port, or listen.admin in the configuration",
+            )
+            .await?,
         })
     }
 
@@ -139,10 +178,14 @@ impl Listeners {
     }
 }
 
-async fn bind(addr: SocketAddr, what: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("{what} cannot listen on {addr}; is another server running?"))?;
+async fn bind(
+    addr: SocketAddr,
+    what: &str,
+    flag: &str,
+) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr).await.with_context(|| {
+        format!("{what} cannot listen on {addr} (choose another port with {flag})")
+    })?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }
@@ -224,8 +267,8 @@ async fn order_certificates(
     }
 }
 
-async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(IDENTITY_SWEEP_EVERY);
+async fn sweep(house: Arc<House>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -233,6 +276,13 @@ async fn sweep_identities(house: Arc<House>, stop: CancellationToken) {
         }
         if let Err(error) = house.identity.sweep().await {
             tracing::warn!("clearing ended sessions away: {error}");
+        }
+        for tenant in house.identity.tenants() {
+            match house.runtime.sweep_blobs(tenant.id).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(tenant.id = %tenant.id, gone, "files that nobody kept"),
+                Err(error) => tracing::warn!(tenant.id = %tenant.id, "sweeping files: {error}"),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use vaxel_core::{AlarmLevel, Alarms};
 
+use crate::blobs::BLOBS_DIR;
 use crate::checkpoint::{Checkpoint, boot_id};
-use crate::disk::{RealDisk, make_dir, replace_file, sync_dir};
+use crate::disk::{FILE_MODE, RealDisk, make_dir, make_private, replace_file, sync_dir};
 use crate::engine::Shared;
 use crate::health::Health;
 use crate::layout::{KEYS_DIR, LOG_DIR, SNAPSHOT_DIR, write_format};
@@ -67,16 +69,31 @@ impl Shared {
         let newest = snapshot::newest_live(&self.dir)?;
         let position = *self.applied.lock();
         let sources = self.sources(position, newest.as_ref())?;
+        // Behind the position: a row that is in the backup names a blob that was there before it.
+        let mut sources = sources;
+        sources.extend(self.blob_sources()?);
         let total = sources.iter().map(|(_, _, size)| size).sum();
         let mut done = 0;
         let mut files = Vec::new();
         for part in [LOG_DIR, SNAPSHOT_DIR] {
-            fs::create_dir_all(dir.join(part)).map_err(StorageError::io("making a directory"))?;
+            make_folder(&dir.join(part))?;
         }
         for (source, name, size) in sources {
             let before = done;
             let mut step = |bytes| progress(before + bytes, total);
-            let sha256 = copy(&source, &dir.join(&name), size, &mut step)?;
+            let target = dir.join(&name);
+            if let Some(parent) = target.parent() {
+                make_folder(parent)?;
+            }
+            let sha256 = match copy(&source, &target, size, &mut step) {
+                Ok(sha256) => sha256,
+                // Deleted meanwhile: no row of the present names it.
+                Err(_) if name.starts_with(BLOBS_DIR) && !source.exists() => {
+                    let _ = fs::remove_file(&target);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             done += size;
             files.push(Entry {
                 path: name,
@@ -86,7 +103,7 @@ impl Shared {
         }
         // A key is durable before the first record that needs it: copied after the log, none is missing.
         let keys = dir.join(KEYS_DIR);
-        fs::create_dir_all(&keys).map_err(StorageError::io("making a directory"))?;
+        make_folder(&keys)?;
         self.keyring.copy_to(&keys)?;
         for entry in fs::read_dir(&keys).map_err(StorageError::io("reading the copied keys"))? {
             let path = entry
@@ -107,6 +124,7 @@ impl Shared {
             files: files.len(),
             bytes: files.iter().map(|entry| entry.size).sum(),
         };
+        make_private(dir).map_err(StorageError::io("making the backup private"))?;
         crate::state::sync_tree(dir).map_err(StorageError::io("syncing the backup"))?;
         let manifest = Manifest {
             format: MANIFEST_FORMAT,
@@ -121,6 +139,34 @@ impl Shared {
         replace_file(&RealDisk, &dir.join(MANIFEST_FILE), &text)
             .map_err(StorageError::io("writing the manifest"))?;
         Ok(report)
+    }
+
+    /// Every finished blob.
+    fn blob_sources(&self) -> Result<Vec<(PathBuf, String, u64)>, StorageError> {
+        let listing = || StorageError::io("listing blobs");
+        let root = self.dir.join(BLOBS_DIR);
+        let mut sources = Vec::new();
+        if !root.exists() {
+            return Ok(sources);
+        }
+        for tenant in fs::read_dir(root).map_err(listing())? {
+            let tenant = tenant.map_err(listing())?;
+            for blob in fs::read_dir(tenant.path()).map_err(listing())? {
+                let path = blob.map_err(listing())?.path();
+                let (Some(name), Ok(meta)) = (path.file_name(), fs::metadata(&path)) else {
+                    continue;
+                };
+                if path.extension().is_none() {
+                    let name = format!(
+                        "{BLOBS_DIR}/{}/{}",
+                        tenant.file_name().to_string_lossy(),
+                        name.to_string_lossy()
+                    );
+                    sources.push((path, name, meta.len()));
+                }
+            }
+        }
+        Ok(sources)
     }
 
     /// What to copy: from where, under which name, how many bytes of it.
@@ -176,7 +222,7 @@ pub fn restore(
     for entry in &manifest.files {
         let target = into.join(&entry.path);
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(StorageError::io("making a directory"))?;
+            make_folder(parent)?;
         }
         let before = done;
         let mut step = |bytes| progress(before + bytes, total);
@@ -213,6 +259,8 @@ pub fn restore(
         boot_id: boot_id(),
     }
     .write(&RealDisk, into)?;
+    drop(opened);
+    make_private(into).map_err(StorageError::io("making the restored data private"))?;
     Ok(BackupReport {
         files: manifest.files.len(),
         bytes: total,
@@ -275,11 +323,25 @@ fn check(backup: &Path, entry: &Entry) -> Result<(), StorageError> {
     }
 }
 
+/// A folder of a backup or of restored data: keys and sealed values lie in it.
+fn make_folder(dir: &Path) -> Result<(), StorageError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(StorageError::io("making a directory"))
+}
+
 fn make_empty(dir: &Path) -> Result<(), StorageError> {
     let making = || StorageError::io("making the target directory");
     make_dir(dir).map_err(making())?;
     match fs::read_dir(dir).map_err(making())?.next() {
-        None => Ok(()),
+        None => {
+            use std::os::unix::fs::PermissionsExt as _;
+            // A directory of somebody else's, such as a mount point, stays as it is: what is written into it is private.
+            let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+            Ok(())
+        }
         Some(_) => Err(StorageError::NotEmpty {
             dir: dir.display().to_string(),
         }),
@@ -295,7 +357,13 @@ fn copy(
 ) -> Result<String, StorageError> {
     let copying = || StorageError::io("copying a file");
     let mut input = File::open(from).map_err(copying())?.take(size);
-    let mut output = File::create(to).map_err(copying())?;
+    let mut output = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(to)
+        .map_err(copying())?;
     let mut sum = Sha256::new();
     let mut buffer = vec![0; COPY_LEN];
     let mut done = 0;

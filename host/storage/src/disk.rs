@@ -4,8 +4,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+
+/// Only their owner reads and writes the files.
+pub(crate) const FILE_MODE: u32 = 0o600;
+/// Only their owner looks into the directories.
+const DIR_MODE: u32 = 0o700;
 
 /// A file open for writing.
 pub trait LogFile: Send {
@@ -59,6 +64,7 @@ impl Disk for RealDisk {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(FILE_MODE)
             .open(path)?;
         Ok(Box::new(RealFile(file)))
     }
@@ -115,6 +121,27 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
             // A directory that we may pass through and not read: nobody but its owner can sync it.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
             synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes everything inside a directory away from all but its owner: also what other libraries and older versions wrote.
+pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_symlink() {
+            continue;
+        }
+        let mode = if kind.is_dir() { DIR_MODE } else { FILE_MODE };
+        match fs::set_permissions(&path, fs::Permissions::from_mode(mode)) {
+            // sled removes its old files while we look.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            set => set?,
+        }
+        if kind.is_dir() {
+            make_private(&path)?;
         }
     }
     Ok(())

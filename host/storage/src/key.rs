@@ -17,6 +17,8 @@ const KIND_AUDIENCES: u8 = 4;
 const KIND_TAIL: u8 = 5;
 /// What storage notes about a tenant through commits.
 const KIND_MARKS: u8 = 6;
+/// Rows that expire, by the time at which they do.
+const KIND_EXPIRIES: u8 = 7;
 /// What storage notes about itself when it applies; not part of the log.
 const KIND_META: u8 = 0xff;
 
@@ -32,6 +34,7 @@ impl Space {
     pub(crate) const AUDIENCES: Self = Self::of(KIND_AUDIENCES, 0);
     pub(crate) const TAIL: Self = Self::of(KIND_TAIL, 0);
     pub(crate) const MARKS: Self = Self::of(KIND_MARKS, 0);
+    pub(crate) const EXPIRIES: Self = Self::of(KIND_EXPIRIES, 0);
     pub(crate) const META: Self = Self::of(KIND_META, 0);
 
     const fn of(kind: u8, number: u8) -> Self {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod blobs;
 mod checkpoint;
 mod codec;
 mod commit;
@@ -12,6 +13,7 @@ mod error;
 mod follow;
 mod health;
 mod ids;
+mod insight;
 mod keeper;
 mod key;
 mod layout;
@@ -38,10 +40,12 @@ mod verify;
 mod window;
 
 pub use backup::{BackupReport, restore};
+pub use blobs::{BLOB_BYTES_MAX, BlobFile, BlobInfo, BlobReader, BlobWriter};
 pub use commit::Commit;
 pub use disk::{Disk, LogFile, RealDisk};
 pub use error::{ReplayError, StorageError};
 pub use follow::Committed;
+pub use insight::Stored;
 pub use key::Space;
 pub use scan::{Order, Page};
 pub use stamp::{AudienceId, Cursor, Event, STAMP_LEN, Stamp};

@@ -4,8 +4,9 @@
 pub const KEY_LEN_MAX: usize = 1024;
 /// The largest value: what is bigger belongs into a blob.
 pub const VALUE_LEN_MAX: usize = 256 * 1024;
-/// The most changes in one transaction: keeps the tenant's lock short.
-pub const OPS_MAX: usize = 1_000;
+/// The most changes in one transaction: keeps the tenant's lock short. Twice what a plugin's call may make, so that what
+/// the host adds to the same commit has room.
+pub const OPS_MAX: usize = 2_000;
 /// The most bytes that a transaction may hold before it is committed.
 pub const WRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most keys and ranges that a transaction may read: each is checked again under the tenant's lock.

@@ -43,6 +43,10 @@ impl Transaction {
             let seen = match self.shared.state.get(&key)? {
                 Some(value) => {
                     let (header, _) = row::parse(&value)?;
+                    if header.seq <= self.start && self.is_over(header) {
+                        self.note_read(key)?;
+                        return Ok(None);
+                    }
                     if header.seq <= self.start {
                         let (keyring, id) = (&self.shared.keyring, self.tenant.id);
                         let plain = row::open(keyring, id, Purpose::Values, &key, &value)?;

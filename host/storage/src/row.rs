@@ -16,7 +16,9 @@ pub(crate) const APPENDED: u8 = 1;
 const NAMED_KEY: u8 = 2;
 /// The header carries the time of the commit.
 const TIMED: u8 = 4;
-const FLAGS_KNOWN: u8 = APPENDED | NAMED_KEY | TIMED;
+/// The header carries the time from which on the row is not there any more.
+const EXPIRES: u8 = 8;
+const FLAGS_KNOWN: u8 = APPENDED | NAMED_KEY | TIMED | EXPIRES;
 
 /// What a row says in the open.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +26,20 @@ pub(crate) struct Header {
     pub(crate) flags: u8,
     /// The commit that wrote it.
     pub(crate) seq: u64,
-    /// When, for rows that are swept by age.
+    /// When, for rows that are swept by age; until when, for rows that expire.
     pub(crate) at: Option<UnixMs>,
 }
 
 impl Header {
+    /// Until when it is there, if not for good.
+    pub(crate) const fn until(&self) -> Option<UnixMs> {
+        if self.flags & EXPIRES == 0 {
+            None
+        } else {
+            self.at
+        }
+    }
+
     pub(crate) const fn is_appended(&self) -> bool {
         self.flags & APPENDED != 0
     }
@@ -42,6 +53,8 @@ pub(crate) struct NewRow<'a> {
     pub(crate) appended: bool,
     /// Given for rows that are swept by age.
     pub(crate) at: Option<UnixMs>,
+    /// Given for rows that expire, instead.
+    pub(crate) until: Option<UnixMs>,
     pub(crate) erasure: ErasureKey,
     pub(crate) purpose: Purpose,
 }
@@ -64,16 +77,20 @@ pub(crate) fn seal(
     if row.at.is_some() {
         flags |= TIMED;
     }
+    if row.until.is_some() {
+        flags |= EXPIRES;
+    }
+    let at = row.at.or(row.until);
     out.push(FORMAT);
     out.push(flags);
     out.extend_from_slice(&row.seq.to_be_bytes());
-    if let Some(at) = row.at {
+    if let Some(at) = at {
         out.extend_from_slice(&at.0.to_be_bytes());
     }
     let header = Header {
         flags,
         seq: row.seq,
-        at: row.at,
+        at,
     };
     with_aad(row.key, header, |aad| {
         keyring.seal_into(tenant, row.erasure, row.purpose, aad, plaintext, out)
@@ -99,7 +116,7 @@ pub(crate) fn parse(value: &[u8]) -> Result<(Header, &[u8]), StorageError> {
         });
     }
     let seq = reader.u64().ok_or_else(short)?;
-    let at = if flags & TIMED == 0 {
+    let at = if flags & (TIMED | EXPIRES) == 0 {
         None
     } else {
         Some(UnixMs(reader.u64().ok_or_else(short)?))

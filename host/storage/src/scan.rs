@@ -118,7 +118,7 @@ impl Transaction {
             if let Some((key, value)) = &row {
                 let (header, _) = row::parse(value)?;
                 if header.seq <= self.start {
-                    visible = Some((key, value));
+                    visible = (!self.is_over(header)).then_some((key, value));
                 } else if !header.is_appended() {
                     return Ok(Attempt::Newer(header.seq));
                 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vaxel_core::UnixMs;
 use vaxel_crypto::{ErasureKey, Purpose};
 
 use crate::engine::Shared;
@@ -9,6 +10,7 @@ use crate::key::{Space, row_key};
 use crate::limits::{QUOTA_RESERVE_BYTES, RECORD_LEN_MAX};
 use crate::record::{FRAME_HEADER_LEN, RecordBuilder};
 use crate::row::{self, NewRow};
+use crate::sweep::expiry_key;
 use crate::tail::event_plaintext;
 use crate::tenant::{Head, Tenant};
 use crate::transaction::{NewEvent, Write, counter_of};
@@ -81,7 +83,11 @@ impl<'a> Sealing<'a> {
     pub(crate) fn finish(mut self, tx: Transaction) -> Result<Sealed, StorageError> {
         for (key, write) in &tx.writes {
             match write {
-                Write::Put { value, erasure } => self.put(key, value, *erasure)?,
+                Write::Put {
+                    value,
+                    erasure,
+                    until,
+                } => self.put_until(key, value, *erasure, *until)?,
                 Write::Delete => self.delete(key)?,
                 Write::Increment(by) => self.increment(key, *by)?,
             }
@@ -89,7 +95,8 @@ impl<'a> Sealing<'a> {
         for (ordinal, append) in tx.appends.iter().enumerate() {
             let stamp = self.stamp(ordinal)?.to_bytes();
             let key = [append.prefix.as_slice(), &stamp].concat();
-            self.write(&key, &append.value, append.erasure, true, Latest::default())?;
+            let nothing = Latest::default();
+            self.write(&key, &append.value, append.erasure, true, None, nothing)?;
             if let Some(alias) = &append.alias {
                 let target = crate::key::within_space(&key).to_vec();
                 self.put(alias, &target, append.erasure)?;
@@ -160,8 +167,22 @@ impl<'a> Sealing<'a> {
     }
 
     fn put(&mut self, key: &[u8], value: &[u8], erasure: ErasureKey) -> Result<(), StorageError> {
+        self.put_until(key, value, erasure, None)
+    }
+
+    fn put_until(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        erasure: ErasureKey,
+        until: Option<UnixMs>,
+    ) -> Result<(), StorageError> {
+        if let Some(until) = until {
+            let note = expiry_key(self.tenant.id, until, key);
+            self.put_until(&note, &[], ErasureKey::TENANT, None)?;
+        }
         let latest = self.latest(key)?;
-        self.write(key, value, erasure, false, latest)
+        self.write(key, value, erasure, false, until, latest)
     }
 
     fn write(
@@ -170,6 +191,7 @@ impl<'a> Sealing<'a> {
         value: &[u8],
         erasure: ErasureKey,
         appended: bool,
+        until: Option<UnixMs>,
         before: Latest,
     ) -> Result<(), StorageError> {
         let (keyring, id, seq) = (&self.shared.keyring, self.tenant.id, self.head.seq);
@@ -179,6 +201,7 @@ impl<'a> Sealing<'a> {
             seq,
             appended,
             at: None,
+            until,
             erasure,
             purpose,
         };
@@ -190,7 +213,8 @@ impl<'a> Sealing<'a> {
         self.changes.push(Change {
             key: key.into(),
             size,
-            counter: counter_of(value),
+            // What expires is no counter: others would go on adding to what is gone.
+            counter: counter_of(value).filter(|_| until.is_none()),
         });
         Ok(())
     }
@@ -228,13 +252,24 @@ impl<'a> Sealing<'a> {
         let value = base.checked_add(by).ok_or(StorageError::Invalid {
             what: "a counter leaves its range",
         })?;
-        self.write(key, &value.to_be_bytes(), ErasureKey::TENANT, false, latest)
+        let (value, erasure) = (value.to_be_bytes(), ErasureKey::TENANT);
+        self.write(key, &value, erasure, false, None, latest)
     }
 
     fn stored_counter(&self, key: &[u8]) -> Result<i64, StorageError> {
         let Some(value) = self.shared.state.get(key)? else {
             return Ok(0);
         };
+        let (header, _) = row::parse(&value)?;
+        if let Some(until) = header.until() {
+            return if until <= self.head.at {
+                Ok(0)
+            } else {
+                Err(StorageError::Invalid {
+                    what: "not a counter",
+                })
+            };
+        }
         let (keyring, id) = (&self.shared.keyring, self.tenant.id);
         match row::open(keyring, id, Purpose::Values, key, &value)? {
             Some(plain) => counter_of(&plain).ok_or(StorageError::Invalid {
@@ -265,6 +300,7 @@ impl<'a> Sealing<'a> {
             seq,
             appended: true,
             at,
+            until: None,
             erasure,
             purpose: Purpose::Events,
         };

@@ -1,13 +1,14 @@
-//! Sweeping the tail: events past their time are deleted by ordinary commits, a bounded number a round.
+//! Sweeping: events past their time and rows that expired are deleted by ordinary commits, a bounded number a round.
 
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use vaxel_core::{TenantId, UnixMs};
 use vaxel_crypto::{ErasureKey, Purpose};
 
 use crate::engine::Shared;
-use crate::key::{Space, prefix_end, row_key, within_space};
+use crate::key::{Space, prefix_end, row_key, within_space, without_tenant};
 use crate::limits::{OPS_MAX, SWEEP_ROWS_MAX, TAIL_KEPT_MS};
 use crate::tenant::Tenant;
 use crate::transaction::Write;
@@ -15,6 +16,12 @@ use crate::{Stamp, StorageError, Transaction, row};
 
 /// Under what storage notes up to where it has swept a tenant's tail.
 const FLOOR_KEY: &[u8] = b"tail-floor";
+/// Under what it is noted that a row expires: the time, then the row's own place.
+pub(crate) fn expiry_key(tenant: TenantId, until: UnixMs, key: &[u8]) -> Vec<u8> {
+    let until = until.0.to_be_bytes();
+    row_key(tenant, Space::EXPIRIES, &[&until, without_tenant(key)])
+}
+
 /// How long an audience's id is.
 const AUDIENCE_LEN: usize = 16;
 
@@ -31,8 +38,56 @@ impl Shared {
                 }
             }
             swept += of_tenant;
+            let mut expired = 0;
+            while expired < SWEEP_ROWS_MAX {
+                match self.sweep_expired(&tenant) {
+                    Ok(0) => break,
+                    Ok(some) => expired += some,
+                    // Somebody writes there just now: the next round finds it.
+                    Err(error) if error.is_conflict() => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            swept += expired;
         }
         Ok(swept)
+    }
+
+    /// Deletes as many expired rows as one transaction holds.
+    fn sweep_expired(self: &Arc<Self>, tenant: &Arc<Tenant>) -> Result<usize, StorageError> {
+        let mut tx = Transaction::new(Arc::clone(self), Arc::clone(tenant));
+        let first = row_key(tenant.id, Space::EXPIRIES, &[]);
+        let now = self.clock.now().plus_ms(1).0.to_be_bytes();
+        let end = row_key(tenant.id, Space::EXPIRIES, &[&now]);
+        let range = (Bound::Included(first), Bound::Excluded(end));
+        let mut count = 0;
+        for found in self.state.range(&range).take(OPS_MAX / 2) {
+            let (note, value) = found?;
+            let noted = within_space(&note).split_first_chunk::<8>();
+            let (until, rest) = noted.ok_or_else(|| StorageError::corrupt("an expiry's key"))?;
+            let until = UnixMs(u64::from_be_bytes(*until));
+            let key = [tenant.id.to_bytes().as_slice(), rest].concat();
+            let row = self.state.get(&key)?;
+            let (note_header, _) = row::parse(&value)?;
+            let header = row.map(|row| row::parse(&row).map(|(header, _)| header));
+            let header = header.transpose()?;
+            // Committed while this looks: the next round sees all of it.
+            if note_header.seq.max(header.map_or(0, |header| header.seq)) > tx.start {
+                continue;
+            }
+            if header.is_some_and(|header| header.until() == Some(until)) {
+                // A put that comes before the commit is noticed by it.
+                tx.reads.insert(key.clone());
+                tx.writes.insert(key, Write::Delete);
+            }
+            tx.writes.insert(note.to_vec(), Write::Delete);
+            count += 1;
+        }
+        tx.ops = tx.writes.len();
+        if count > 0 {
+            self.commit_blocking(tx)?;
+        }
+        Ok(count)
     }
 
     /// Deletes as many old events as one transaction holds.
@@ -51,7 +106,11 @@ impl Shared {
         let erasure = ErasureKey::TENANT;
         tx.writes.insert(
             row_key(tenant.id, Space::MARKS, &[FLOOR_KEY]),
-            Write::Put { value, erasure },
+            Write::Put {
+                value,
+                erasure,
+                until: None,
+            },
         );
         // Before the rows go: whoever replays now must notice.
         tenant.tail_floor.fetch_max(floor, Ordering::AcqRel);

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use vaxel_core::{TenantId, UserId};
+use vaxel_core::{TenantId, UnixMs, UserId};
 use vaxel_crypto::Purpose;
 
 use crate::codec::Reader;
@@ -88,6 +88,32 @@ impl Shared {
             ));
         }
         Ok(audiences)
+    }
+
+    /// One event and when it was published.
+    pub(crate) fn event(
+        &self,
+        tenant: TenantId,
+        audience: AudienceId,
+        stamp: Stamp,
+    ) -> Result<Option<(Event, UnixMs)>, StorageError> {
+        let key = row_key(tenant, Space::TAIL, &[&audience.0, &stamp.to_bytes()]);
+        let Some(value) = self.state.get(&key)? else {
+            return Ok(None);
+        };
+        let (header, _) = row::parse(&value)?;
+        let Some(plain) = row::open(&self.keyring, tenant, Purpose::Events, &key, &value)? else {
+            return Ok(None);
+        };
+        let (topic, payload) =
+            parse_event(plain).ok_or_else(|| StorageError::corrupt("an event"))?;
+        let event = Event {
+            audience,
+            stamp,
+            topic,
+            payload,
+        };
+        Ok(Some((event, header.at.unwrap_or_default())))
     }
 
     pub(crate) fn cursor(&self, tenant: TenantId) -> Cursor {

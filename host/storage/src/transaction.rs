@@ -1,11 +1,11 @@
 //! A transaction: what was read, so that it can be checked, and what is to be written, held back until commit.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use vaxel_core::{TenantId, UserId};
+use vaxel_core::{TenantId, UnixMs, UserId};
 use vaxel_crypto::ErasureKey;
 
 use crate::engine::Shared;
@@ -19,13 +19,15 @@ use crate::reads::{OVERFLOW, added};
 use crate::stamp::STAMP_LEN;
 use crate::tenant::Tenant;
 use crate::window::KeyRange;
-use crate::{AudienceId, Space, StorageError};
+use crate::{AudienceId, Space, StorageError, row};
 
 /// What a key becomes.
 pub(crate) enum Write {
     Put {
         value: Vec<u8>,
         erasure: ErasureKey,
+        /// From when on it is not there any more.
+        until: Option<UnixMs>,
     },
     Delete,
     /// Added to whatever is there when the transaction commits.
@@ -65,6 +67,8 @@ pub struct Transaction {
     pub(crate) ephemeral: Vec<NewEvent>,
     pub(crate) ops: usize,
     pub(crate) written_bytes: usize,
+    /// At what time it looks at rows that expire; asked for with the first of them.
+    now: OnceLock<UnixMs>,
     wants_reserve: bool,
 }
 
@@ -84,6 +88,7 @@ impl Transaction {
             ephemeral: Vec::new(),
             ops: 0,
             written_bytes: 0,
+            now: OnceLock::new(),
             wants_reserve: false,
         }
     }
@@ -91,6 +96,11 @@ impl Transaction {
     /// The tenant that this transaction reads and writes in.
     pub fn tenant(&self) -> TenantId {
         self.tenant.id
+    }
+
+    /// The number of the commit that all reads are as of.
+    pub fn as_of(&self) -> u64 {
+        self.start
     }
 
     /// Whether nothing would be stored.
@@ -130,8 +140,43 @@ impl Transaction {
     ) -> Result<(), StorageError> {
         self.charge(key, &value, 1)?;
         let key = row_key(self.tenant.id, space, &[key]);
-        self.writes.insert(key, Write::Put { value, erasure });
+        let until = None;
+        let put = Write::Put {
+            value,
+            erasure,
+            until,
+        };
+        self.writes.insert(key, put);
         Ok(())
+    }
+
+    /// Stores a value that is there until then, for reads and scans alike. A later put makes it stay.
+    pub fn put_until(
+        &mut self,
+        space: Space,
+        key: &[u8],
+        value: Vec<u8>,
+        erasure: ErasureKey,
+        until: UnixMs,
+    ) -> Result<(), StorageError> {
+        // Two rows: the value, and the note on when it goes.
+        self.charge(key, &value, 2)?;
+        let key = row_key(self.tenant.id, space, &[key]);
+        let put = Write::Put {
+            value,
+            erasure,
+            until: Some(until),
+        };
+        self.writes.insert(key, put);
+        Ok(())
+    }
+
+    /// Whether a stored row has expired, for this transaction.
+    pub(crate) fn is_over(&self, header: row::Header) -> bool {
+        header.until().is_some_and(|until| {
+            let now = self.now.get_or_init(|| self.shared.clock.now());
+            until <= *now
+        })
     }
 
     /// Removes a key; one that is not there stays so.
@@ -147,13 +192,15 @@ impl Transaction {
         self.charge(key, &[], 1)?;
         let key = row_key(self.tenant.id, space, &[key]);
         let write = match self.writes.get(&key) {
-            Some(Write::Put { value, erasure }) => Write::Put {
+            Some(Write::Put { value, erasure, .. }) => Write::Put {
                 value: added(Some(value), by)?,
                 erasure: *erasure,
+                until: None,
             },
             Some(Write::Delete) => Write::Put {
                 value: added(None, by)?,
                 erasure: ErasureKey::TENANT,
+                until: None,
             },
             Some(Write::Increment(before)) => {
                 Write::Increment(before.checked_add(by).ok_or(OVERFLOW)?)

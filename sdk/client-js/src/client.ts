@@ -11,10 +11,12 @@ export interface CallOptions {
   /** The same key makes a repeat of this call safe; one is made up where none is given. */
   key?: string;
   timeoutMs?: number;
+  /** Not over the socket: the answer sets a cookie. */
+  overHttp?: boolean;
 }
 
 /** Methods that only read, or whose repeat changes nothing: they travel without a key. */
-const KEYLESS = /(^session\/|[./](list|get|me|discover|invite_preview|typing|set|mark_read)$)/;
+const KEYLESS = /(^session\/|[./](list|get|history|me|discover|invite_preview|typing|set|mark_read|use|would_touch|health|dead_letters)$)/;
 
 type Listener<T> = (data: T) => void;
 
@@ -68,7 +70,7 @@ export class Client {
     options: CallOptions = {},
   ): Promise<Methods[N]['result']> {
     const key = options.key ?? (KEYLESS.test(method) ? undefined : this.#world.newKey());
-    if (this.#socket.state === 'ready') {
+    if (this.#socket.state === 'ready' && !options.overHttp) {
       try {
         return (await this.#socket.call(method, params, { key, timeoutMs: options.timeoutMs })) as Methods[N]['result'];
       } catch (error) {
@@ -93,6 +95,11 @@ export class Client {
     this.#topics.set(topic, set);
     set.add(listener as Listener<never>);
     return () => set.delete(listener as Listener<never>);
+  }
+
+  /** Follows a topic of a plugin that this client knows nothing else of. */
+  follow(topic: string, listener: () => void): () => void {
+    return this.on(topic as Topic, listener);
   }
 
   onState(listener: Listener<SocketState>): () => void {

@@ -1,5 +1,7 @@
 /** The JSON shapes of the Växel API, and which method takes and answers what. */
 
+import type { PageInfo, PluginPage, ShowPage } from './pages.ts';
+
 export type UserId = string;
 export type GroupId = string;
 export type RoleId = string;
@@ -100,11 +102,16 @@ export interface PublicInfo {
 
 export type PresenceStatus = 'online' | 'away' | 'offline';
 
+/** How a plugin stands in this organization. */
+export type PluginStanding = 'on' | 'off' | 'waiting' | 'resting' | 'suspended' | 'unavailable' | 'migrating';
+
 export interface PluginInfo {
   id: string;
   version: string;
   name: string;
   enabled: boolean;
+  /** `waiting`: for consent, or an update waits for it. */
+  state?: PluginStanding;
   /** It was switched on, and now asks for more than was agreed to. */
   needs_consent: boolean;
   /** What it asks for, and why in its author's words; administrators only. */
@@ -113,6 +120,108 @@ export interface PluginInfo {
   unavailable?: string;
   summary?: string | null;
   description?: string | null;
+}
+
+export type PluginAskKind = 'capability' | 'events' | 'hook_before' | 'hook_after' | 'http_in';
+
+/** One thing that an organization agrees to or refuses. */
+export interface PluginAsk {
+  /** `storage`, `events:chat.message.created`, `before:chat/messages.send`, `http-in` */
+  id: string;
+  kind: PluginAskKind;
+  /** Why, in its author's words. */
+  reason: string;
+  /** Hosts or methods, where it is about some and not about all. */
+  details: string[];
+  /** The plugin is of no use without. */
+  required: boolean;
+  granted: boolean;
+}
+
+/** An ask of a newer version, beside what is in use. */
+export interface PluginUpdateAsk extends PluginAsk {
+  added_details: string[];
+  is_new: boolean;
+}
+
+export interface PluginUpdate {
+  version: string;
+  asks: PluginUpdateAsk[];
+  waits_for_consent: boolean;
+}
+
+export type ConnectionKind = 'oauth2' | 'client_credentials' | 'api_key' | 'basic';
+
+/** A credential that the server holds for a plugin; nobody reads it back. */
+export interface PluginConnection {
+  name: string;
+  title: string;
+  kind: ConnectionKind;
+  /** Each person has one of their own. */
+  per_user: boolean;
+  /** The only hosts that it is sent to. */
+  hosts: string[];
+  state: 'missing' | 'connected' | 'expired';
+}
+
+export interface PluginDetails {
+  id: string;
+  name: string;
+  summary?: string | null;
+  version: string;
+  publisher?: string | null;
+  enabled: boolean;
+  state: PluginStanding;
+  needs_consent: boolean;
+  asks: PluginAsk[];
+  update?: PluginUpdate | null;
+  /** The version that a rollback would bring back. */
+  former?: string | null;
+  rollout?: { version: string; state: 'running' | 'stopped' | 'withdrawn' | 'done'; reason?: string | null } | null;
+  permissions?: { name: string; summary: string; roles: string[] }[];
+  pages?: { name: string; title: string; public: boolean; navigation: boolean }[];
+  /** `every`: the five fields of crontab(5). */
+  jobs?: { name: string; summary: string; every?: string | null }[];
+  /** `schema`: a JSON Schema of an object. */
+  settings?: { schema: Record<string, unknown>; values: Record<string, unknown> } | null;
+  connections?: PluginConnection[];
+  unavailable?: string | null;
+}
+
+/** What a plugin used on one day. */
+export interface PluginUse {
+  plugin: string;
+  /** `2026-11-22` */
+  day: string;
+  calls: number;
+  faults: number;
+  refusals: number;
+  processor_ms: number;
+  memory_bytes_max: number;
+  stored_bytes?: number | null;
+  /** How often each capability was used. */
+  uses: Record<string, number>;
+}
+
+/** What a plugin would have used, replayed from what happened. */
+export interface WouldTouch {
+  days: number;
+  events_replayed: number;
+  calls_seen: number;
+  items: { ask: string; uses: number; details: string[] }[];
+  /** Asked for, and not used once. */
+  unused: string[];
+  problems: string[];
+}
+
+/** Work for a plugin that failed until it was given up. */
+export interface DeadLetter {
+  id: string;
+  kind: string;
+  name: string;
+  attempts: number;
+  error: string;
+  at: UnixMs;
 }
 
 export type ConversationKind = 'channel' | 'group' | 'direct';
@@ -161,10 +270,28 @@ export interface Message {
   reactions: Reaction[];
 }
 
+/** What a message said before an edit. */
+export interface FormerText {
+  text: string;
+  /** When it was replaced. */
+  edited_at: UnixMs;
+}
+
 export interface Member {
   user: UserId;
   role: Role;
   joined_at: UnixMs;
+}
+
+/** One act that was written down. */
+export interface AuditEntry {
+  at: UnixMs;
+  /** A user's id, `plugin:…`, `system` or `anonymous`. */
+  actor: string;
+  action: string;
+  /** To whom or what, by id. */
+  target?: string;
+  outcome: 'done' | 'refused' | 'throttled';
 }
 
 export interface OneTimeLink {
@@ -188,6 +315,9 @@ interface M<P, R> {
   result: R;
 }
 type Of = { conversation: ConversationId };
+type OfPlugin = { plugin: string };
+/** What is typed in; agreeing at another server instead (`oauth2`) needs none of it. */
+export type ConnectionSecret = { key?: string; name?: string; password?: string; client_id?: string; client_secret?: string };
 
 /** Every method this client knows, by the name that HTTP and the socket share. */
 export interface Methods {
@@ -220,11 +350,29 @@ export interface Methods {
   'roles/holders': M<{ role: RoleId }, { items: RoleHolder[] }>;
   'roles/assign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
   'roles/unassign': M<{ role: RoleId } & RoleHolder, { role: RoleInfo }>;
+  'audit/list': M<Paging, Page<AuditEntry>>;
   'presence/list': M<Empty, { items: { user: UserId; status: PresenceStatus }[] }>;
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;
-  'plugins/enable': M<{ plugin: string }, unknown>;
-  'plugins/disable': M<{ plugin: string }, unknown>;
+  'plugins/get': M<OfPlugin, PluginDetails>;
+  /** Without `grants` everything that is asked for is granted. */
+  'plugins/enable': M<OfPlugin & { grants?: string[] }, unknown>;
+  'plugins/disable': M<OfPlugin, unknown>;
+  'plugins/grant': M<OfPlugin & { grants: string[] }, unknown>;
+  'plugins/upgrade': M<OfPlugin & { version: string; grants?: string[] }, unknown>;
+  'plugins/rollback': M<OfPlugin, unknown>;
+  'plugins/uninstall': M<OfPlugin & { erase: boolean }, unknown>;
+  'plugins/set_settings': M<OfPlugin & { values: Record<string, unknown> }, unknown>;
+  'plugins/connect': M<OfPlugin & { connection: string } & ConnectionSecret, { url?: string | null }>;
+  'plugins/disconnect': M<OfPlugin & { connection: string }, unknown>;
+  'plugins/use': M<{ plugin?: string; days: number }, { items: PluginUse[] }>;
+  'plugins/would_touch': M<OfPlugin & { version?: string; days: number }, WouldTouch>;
+  'plugins/health': M<OfPlugin, { ok: boolean; text: string }>;
+  'plugins/dead_letters': M<OfPlugin, { items: DeadLetter[] }>;
+  'plugins/retry_dead_letter': M<OfPlugin & { id: string }, unknown>;
+  'plugins/discard_dead_letter': M<OfPlugin & { id: string }, unknown>;
+  'plugins/pages': M<Empty, { items: PageInfo[] }>;
+  'plugins/show_page': M<ShowPage, PluginPage>;
   'plugins/chat/conversations.create': M<
     { name?: string; kind: ConversationKind; members: UserId[]; public?: boolean },
     { id: ConversationId; conversation: Conversation }
@@ -245,6 +393,7 @@ export interface Methods {
     { id: MessageId; message: Message }
   >;
   'plugins/chat/messages.list': M<Of & { before?: MessageId; limit: number }, Page<Message>>;
+  'plugins/chat/messages.history': M<{ message: MessageId }, { items: FormerText[] }>;
   'plugins/chat/messages.edit': M<{ message: MessageId; text: string }, { message: Message }>;
   'plugins/chat/messages.delete': M<{ message: MessageId }, { message: Message }>;
   'plugins/chat/messages.react': M<{ message: MessageId; emoji: string; on: boolean }, { message: Message }>;

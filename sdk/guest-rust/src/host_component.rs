@@ -1,11 +1,15 @@
 //! The capabilities as the component imports them.
 
 use crate::bindings::vaxel::{
-    clock::clock, crypto::crypto, events::events, identity::identity, log::log as host_log,
-    storage::storage, types::types,
+    blobs::blobs, clock::clock, config::config, crypto::crypto, events::events, http::http,
+    identity::identity, interop::interop, log::log as host_log, schedule::schedule,
+    step_up::step_up, storage::storage, types::types,
 };
+use crate::blobs::{Info, Upload};
+use crate::http::{ConnectionState, Request, Response};
 use crate::identity::{Caller, Profile};
 use crate::log::Level;
+use crate::step_up::Proof;
 use crate::storage::{Order, Page};
 use crate::{Error, Result};
 
@@ -39,6 +43,14 @@ pub(crate) fn get_many(keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
 
 pub(crate) fn put(key: &[u8], value: &[u8], subject: Option<&str>) -> Result<()> {
     Ok(storage::put(key, value, subject)?)
+}
+
+pub(crate) fn put_for(key: &[u8], value: &[u8], ttl_ms: u64, subject: Option<&str>) -> Result<()> {
+    Ok(storage::put_for(key, value, ttl_ms, subject)?)
+}
+
+pub(crate) fn blind(purpose: &str, name: &[u8]) -> Result<Vec<u8>> {
+    Ok(storage::blind(purpose, name)?)
 }
 
 pub(crate) fn delete(key: &[u8]) -> Result<()> {
@@ -145,6 +157,127 @@ pub(crate) fn log(level: Level, message: &str) {
         Level::Error => host_log::Level::Error,
     };
     host_log::log(level, message);
+}
+
+pub(crate) fn metric(name: &str, value: f64) {
+    host_log::metric(name, value);
+}
+
+pub(crate) fn seal(purpose: &str, data: &[u8], ttl_ms: u64) -> Result<String> {
+    Ok(crypto::seal(purpose, data, ttl_ms)?)
+}
+
+pub(crate) fn unseal(purpose: &str, token: &str) -> Result<Vec<u8>> {
+    Ok(crypto::unseal(purpose, token)?)
+}
+
+pub(crate) fn setting(name: &str) -> Option<String> {
+    config::get(name)
+}
+
+pub(crate) fn settings() -> String {
+    config::all()
+}
+
+pub(crate) fn schedule(job: &str, key: &str, when_ms: u64, payload: &[u8]) -> Result<()> {
+    Ok(schedule::at(job, key, when_ms, payload)?)
+}
+
+pub(crate) fn cancel(job: &str, key: &str) -> Result<()> {
+    Ok(schedule::cancel(job, key)?)
+}
+
+pub(crate) fn call(plugin: &str, method: &str, params: &[u8]) -> Result<Vec<u8>> {
+    Ok(interop::call(plugin, method, params)?)
+}
+
+pub(crate) fn spend(purpose: &str) -> Result<Proof> {
+    let proof = step_up::spend(purpose)?;
+    Ok(Proof {
+        method: proof.method,
+        at_ms: proof.at_ms,
+        pseudonym: proof.pseudonym,
+    })
+}
+
+pub(crate) fn fetch(request: &Request) -> Result<Response> {
+    Ok(http::fetch(&outgoing(request)).map(answer)?)
+}
+
+pub(crate) fn fetch_all(requests: &[Request]) -> Vec<Result<Response>> {
+    let requests: Vec<_> = requests.iter().map(outgoing).collect();
+    http::fetch_all(&requests)
+        .into_iter()
+        .map(|one| Ok(one.map(answer)?))
+        .collect()
+}
+
+pub(crate) fn state_of(connection: &str) -> ConnectionState {
+    match http::state_of(connection) {
+        http::ConnectionState::Missing => ConnectionState::Missing,
+        http::ConnectionState::Connected => ConnectionState::Connected,
+        http::ConnectionState::Expired => ConnectionState::Expired,
+    }
+}
+
+pub(crate) fn create_blob(media_type: &str, data: &[u8], subject: Option<&str>) -> Result<Info> {
+    Ok(blobs::create(media_type, data, subject).map(info)?)
+}
+
+pub(crate) fn keep_blob(id: &str) -> Result<Info> {
+    Ok(blobs::keep(id).map(info)?)
+}
+
+pub(crate) fn upload_url(media_type: &str, size_max: u64, subject: Option<&str>) -> Result<Upload> {
+    let upload = blobs::upload_url(media_type, size_max, subject)?;
+    Ok(Upload {
+        id: upload.id,
+        url: upload.url,
+    })
+}
+
+pub(crate) fn stat_blob(id: &str) -> Result<Info> {
+    Ok(blobs::stat(id).map(info)?)
+}
+
+pub(crate) fn read_blob(id: &str, offset: u64, len: u32) -> Result<Vec<u8>> {
+    Ok(blobs::read(id, offset, len)?)
+}
+
+pub(crate) fn download_url(id: &str, ttl_ms: u32) -> Result<String> {
+    Ok(blobs::download_url(id, ttl_ms)?)
+}
+
+pub(crate) fn delete_blob(id: &str) -> Result<()> {
+    Ok(blobs::delete(id)?)
+}
+
+fn outgoing(request: &Request) -> http::Request {
+    http::Request {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        connection: request.connection.clone(),
+        timeout_ms: request.timeout_ms,
+    }
+}
+
+fn answer(response: http::Response) -> Response {
+    Response {
+        status: response.status,
+        headers: response.headers,
+        body: response.body,
+    }
+}
+
+fn info(info: blobs::Info) -> Info {
+    Info {
+        id: info.id,
+        size: info.size,
+        media_type: info.media_type,
+        sha256: info.sha256,
+    }
 }
 
 fn profile(profile: identity::Profile) -> Profile {

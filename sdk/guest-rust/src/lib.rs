@@ -30,25 +30,38 @@ mod arena;
     reason = "generated: the canonical ABI is written with raw pointers"
 )]
 pub mod bindings;
+pub mod blobs;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 mod error;
 pub mod events;
+mod export;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod exported;
+pub mod hooks;
 #[cfg(target_arch = "wasm32")]
 #[path = "host_component.rs"]
 mod host;
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "host_native.rs"]
 mod host;
+pub mod http;
 pub mod identity;
+pub mod interop;
 pub mod log;
 pub mod method;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mock;
+pub mod pages;
+pub mod schedule;
+pub mod step_up;
 pub mod storage;
 
 pub use error::{Error, Result};
 pub use method::Empty;
+pub use schedule::Progress;
 
 #[doc(hidden)]
 pub mod reexport {

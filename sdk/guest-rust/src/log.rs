@@ -31,6 +31,11 @@ pub fn error(message: &str) {
     log(Level::Error, message);
 }
 
+/// Adds to a sum of the plugin's own that administrators and the operator see. At most 32 names a plugin.
+pub fn metric(name: &str, value: f64) {
+    host::metric(name, value);
+}
+
 /// Logs where a panic happened, and its message only where that is a literal: a formatted one may quote what a person
 /// wrote.
 #[doc(hidden)]

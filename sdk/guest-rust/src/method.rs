@@ -47,66 +47,25 @@ pub fn description(methods: Vec<(&'static str, Value)>) -> Value {
     json!({ "format": DESCRIPTION_FORMAT, "methods": methods })
 }
 
+/// Reads JSON that came from outside; says where it broke, not what stood there.
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8], what: &str) -> Result<T> {
+    serde_json::from_slice(json).map_err(|error| {
+        Error::invalid(format!(
+            "{what}: not what was expected (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
+/// Writes JSON.
+pub(crate) fn write<T: Serialize + ?Sized>(value: &T, what: &str) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::internal(format!("{what}: {error}")))
+}
+
 // Without references, so that the host can put a schema into any document as it stands.
 fn schema<T: JsonSchema>(mut settings: SchemaSettings) -> Schema {
     settings.inline_subschemas = true;
     settings.meta_schema = None;
     settings.into_generator().into_root_schema_for::<T>()
-}
-
-/// Makes a plugin of functions: `export! { "notes.save" => save, "notes.list" => notes::list }`.
-///
-/// Each function is `fn(P) -> Result<R, Error>` with `P: Deserialize + JsonSchema` and `R: Serialize + JsonSchema`.
-/// The macro defines `handle(method, params)` and `describe()` in the module where it stands, natively too, so that
-/// tests can call methods through [`mock::Mock`](crate::mock::Mock).
-#[macro_export]
-macro_rules! export {
-    ($($name:literal => $handler:path),+ $(,)?) => {
-        /// Runs the method of this name on JSON parameters.
-        pub fn handle(method: &str, params: &[u8]) -> $crate::Result<::std::vec::Vec<u8>> {
-            match method {
-                $($name => $crate::method::run($handler, params),)+
-                _ => ::core::result::Result::Err($crate::Error::not_found("no such method")),
-            }
-        }
-
-        /// The methods with their JSON Schemas.
-        pub fn describe() -> $crate::reexport::serde_json::Value {
-            $crate::method::description(::std::vec![
-                $(($name, $crate::method::describe($handler)),)+
-            ])
-        }
-
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            struct Component;
-
-            impl $crate::bindings::methods::exports::vaxel::rpc::rpc::Guest for Component {
-                fn handle(
-                    method: ::std::string::String,
-                    params: ::std::vec::Vec<u8>,
-                ) -> ::core::result::Result<
-                    ::std::vec::Vec<u8>,
-                    $crate::bindings::vaxel::types::types::Error,
-                > {
-                    $crate::log::install_panic_hook();
-                    handle(&method, &params).map_err(::core::convert::Into::into)
-                }
-            }
-
-            impl $crate::bindings::described::exports::vaxel::lifecycle::description::Guest for Component {
-                fn describe() -> ::std::vec::Vec<u8> {
-                    $crate::log::install_panic_hook();
-                    describe().to_string().into_bytes()
-                }
-            }
-
-            $crate::bindings::described::export_described!(
-                Component with_types_in $crate::bindings::described
-            );
-            $crate::bindings::methods::export_methods!(
-                Component with_types_in $crate::bindings::methods
-            );
-        };
-    };
 }

@@ -71,6 +71,46 @@ pub fn put_json_about<T: Serialize + ?Sized>(
     put_about(key, &encode(value)?, subject)
 }
 
+/// Writes a value that is there no more `ttl_ms` after the commit. A later [`put`] makes it stay.
+pub fn put_for(key: impl AsRef<[u8]>, value: &[u8], ttl_ms: u64) -> Result<()> {
+    host::put_for(key.as_ref(), value, ttl_ms, None)
+}
+
+/// [`put_for`] under the erasure key of `subject`.
+pub fn put_for_about(
+    key: impl AsRef<[u8]>,
+    value: &[u8],
+    ttl_ms: u64,
+    subject: &str,
+) -> Result<()> {
+    host::put_for(key.as_ref(), value, ttl_ms, Some(subject))
+}
+
+/// [`put_for`] of JSON.
+pub fn put_json_for<T: Serialize + ?Sized>(
+    key: impl AsRef<[u8]>,
+    value: &T,
+    ttl_ms: u64,
+) -> Result<()> {
+    put_for(key, &encode(value)?, ttl_ms)
+}
+
+/// [`put_for_about`] of JSON.
+pub fn put_json_for_about<T: Serialize + ?Sized>(
+    key: impl AsRef<[u8]>,
+    value: &T,
+    ttl_ms: u64,
+    subject: &str,
+) -> Result<()> {
+    put_for_about(key, &encode(value)?, ttl_ms, subject)
+}
+
+/// Sixteen bytes to build a key from, where the name itself (an address, a login) must not lie on disk: the same for
+/// the same plugin, tenant, purpose and name, and for nobody else.
+pub fn blind(purpose: &str, name: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+    host::blind(purpose, name.as_ref())
+}
+
 /// Removes the value at `key`, if there is one.
 pub fn delete(key: impl AsRef<[u8]>) -> Result<()> {
     host::delete(key.as_ref())

@@ -86,6 +86,7 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
             device: device(&parts.headers),
             loopback_http: edge.loopback_http,
         }),
+        proof: proof(&parts.headers),
         origin: edge.origin.as_str().into(),
     };
     let answer = invoke(gateway, invocation, name, params, idempotency_key).await;
@@ -130,6 +131,18 @@ fn one_idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         (Some(key), None) => Ok(Some(key.to_str().map_err(|_| malformed())?.to_owned())),
         (Some(_), Some(_)) => Err(malformed()),
     }
+}
+
+/// The header that carries the proof of a step-up.
+const PROOF: &str = "vaxel-proof";
+
+/// The longest token of a proof.
+pub(crate) const PROOF_LEN_MAX: usize = 64;
+
+fn proof(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(PROOF)?.to_str().ok()?;
+    let fits = text.len() <= PROOF_LEN_MAX;
+    fits.then(|| text.to_owned())
 }
 
 fn device(headers: &HeaderMap) -> String {

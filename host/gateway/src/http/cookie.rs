@@ -1,4 +1,5 @@
-//! The one cookie we set: the refresh token of a signed-in device, bound to exactly this host.
+//! The cookies we set, bound to exactly this host: the refresh token of a signed-in device, and for some minutes what
+//! binds a connection that is being made to the browser that began.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -6,11 +7,23 @@ use http::{HeaderMap, HeaderValue, header};
 /// a sibling under the same parent domain can neither read nor plant it.
 pub(crate) const REFRESH_COOKIE: &str = "__Host-vaxel_refresh";
 
-/// What an answer does to the refresh cookie.
+/// Only the browser that began to connect has it when it comes back. Lax: it comes back from another company's page.
+pub(crate) const CONNECT_COOKIE: &str = "__Host-vaxel_connect";
+
+/// What an answer does to a cookie.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum CookieChange {
-    Set { token: String, age_s: u64 },
+    Set {
+        token: String,
+        age_s: u64,
+    },
     Expire,
+    /// Binds a connection that is being made to this browser.
+    Bind {
+        token: String,
+        age_s: u64,
+    },
+    Unbind,
 }
 
 impl CookieChange {
@@ -22,6 +35,12 @@ impl CookieChange {
             Self::Expire => {
                 format!("{REFRESH_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
             }
+            Self::Bind { token, age_s } => format!(
+                "{CONNECT_COOKIE}={token}; Path=/; Max-Age={age_s}; Secure; HttpOnly; SameSite=Lax"
+            ),
+            Self::Unbind => {
+                format!("{CONNECT_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
+            }
         };
         let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
@@ -29,15 +48,20 @@ impl CookieChange {
     }
 }
 
-/// The refresh token that the browser sent. Two of them are none: one was planted.
+/// The refresh token that the browser sent.
 pub(crate) fn refresh_token(headers: &HeaderMap) -> Option<String> {
+    sent(headers, REFRESH_COOKIE)
+}
+
+/// The cookie of this name that the browser sent. Two of them are none: one was planted.
+pub(crate) fn sent(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let mut found = None;
     for value in headers.get_all(header::COOKIE) {
         for pair in value.to_str().ok()?.split(';') {
             let Some((name, token)) = pair.trim().split_once('=') else {
                 continue;
             };
-            if name == REFRESH_COOKIE && found.replace(token.to_owned()).is_some() {
+            if name == wanted && found.replace(token.to_owned()).is_some() {
                 return None;
             }
         }

@@ -15,7 +15,7 @@ use vaxel_ops::{Binding, Refusal};
 use super::connections::Place;
 use super::host::{behind_proxies, requested_host};
 use super::traffic::InUse;
-use super::{Body, Response, framing, headers, problem};
+use super::{Body, Response, framing, headers, nobody, problem};
 use crate::Gateway;
 
 /// What is known of a connection before its first request.
@@ -181,6 +181,9 @@ fn enter<B>(
         None if loopback_http && is_this_machine(&host) => Door::Start,
         None => {
             gateway.metrics().refused(Refusal::Foreign);
+            if nobody::is_browser(request.method(), request.headers()) {
+                return Err(Box::new(nobody::page()));
+            }
             return Err(refuse(
                 Problem::new(
                     Reason::NotFound,

@@ -2,8 +2,10 @@
 
 pub(crate) mod admin;
 pub(crate) mod assets;
+pub(crate) mod blobs;
 pub(crate) mod body;
 pub(crate) mod calls;
+pub(crate) mod connected;
 pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod edge;
@@ -13,7 +15,8 @@ pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod json;
 pub(crate) mod listener;
-pub(crate) mod patience;
+pub(crate) mod nobody;
+mod patience;
 pub(crate) mod problem;
 pub(crate) mod router;
 pub(crate) mod traffic;

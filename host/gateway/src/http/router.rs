@@ -7,7 +7,8 @@ use http::{HeaderValue, Request, header};
 use vaxel_core::{Problem, Reason, RequestId};
 
 use super::edge::{Edge, reads};
-use super::{Body, Response, assets, calls, problem, wellknown};
+use super::{Body, Response, assets, blobs, calls, connected, problem, wellknown};
+use crate::pages::{hooks, public};
 use crate::{Gateway, socket};
 
 /// The routes of every listener for people.
@@ -16,13 +17,19 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
         .route("/api/v1/socket", any(socket::session::handle))
         .route("/api/v1/openapi.json", get(wellknown::openapi))
         .route("/api/v1/public/info", get(wellknown::info))
+        .route("/api/v1/blobs/{address}", get(blobs::get).put(blobs::put))
         .route("/api/v1/{namespace}/{method}", post(calls::call))
         .route("/api/v1/plugins/{plugin}/{method}", post(calls::call))
+        .route("/oauth/connections/callback", get(connected::callback))
         .route("/.well-known/jwks.json", get(wellknown::jwks))
         .route(
             "/.well-known/oauth-authorization-server",
             get(wellknown::authorization_server),
         )
+        .route("/p/{plugin}/{page}", any(public::handle))
+        .route("/p/{plugin}/{page}/{*path}", any(public::handle))
+        .route("/hooks/{plugin}", any(hooks::handle))
+        .route("/hooks/{plugin}/{*path}", any(hooks::handle))
         .method_not_allowed_fallback(refuse_method)
         .fallback(pages)
         .with_state(gateway.clone())

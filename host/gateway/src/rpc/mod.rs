@@ -1,12 +1,15 @@
 //! One registry of methods, called over HTTP and over a socket alike.
 
 pub(crate) mod audit;
+pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod idempotency;
 pub(crate) mod invitations;
 pub(crate) mod invoke;
 pub(crate) mod numbers;
 pub(crate) mod openapi;
+pub(crate) mod outside;
+pub(crate) mod pages;
 pub(crate) mod plugin;
 pub(crate) mod plugin_use;
 pub(crate) mod plugins;
@@ -15,5 +18,6 @@ pub(crate) mod registry;
 pub(crate) mod roles;
 pub(crate) mod schema;
 pub(crate) mod session;
+pub(crate) mod stepup;
 pub(crate) mod tenant;
 pub(crate) mod users;

@@ -8,7 +8,8 @@ use jsonschema::Validator;
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use vaxel_core::{PluginId, Problem, Reason};
-use vaxel_runtime::{Caller, Method, PluginCall};
+use vaxel_identity::Binding;
+use vaxel_runtime::{Caller, Method, PluginCall, Schemas, ShownProof};
 
 use super::registry::{Answer, Invocation};
 use super::schema;
@@ -46,6 +47,32 @@ impl PluginSchemas {
         self.0.insert(key, Arc::clone(&compiled));
         compiled
     }
+}
+
+/// What one plugin says to another is held to the same schemas.
+impl Schemas for PluginSchemas {
+    fn check_params(&self, method: &Arc<Method>, params: &Value) -> Result<(), Problem> {
+        let compiled = self.of(method);
+        let params_schema = compiled.params.as_ref().ok_or_else(broken)?;
+        schema::check_params(params_schema, params)
+    }
+
+    fn check_result(&self, method: &Arc<Method>, result: &Value) -> Result<(), Problem> {
+        let compiled = self.of(method);
+        let result_schema = compiled.result.as_ref().ok_or_else(broken)?;
+        result_schema.validate(result).map_err(|error| {
+            tracing::error!(plugin.id = %method.plugin, plugin.method = method.name, at = %error.instance_path(), error = %error.masked(), "result against schema");
+            broken()
+        })
+    }
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        Reason::Internal,
+        "The plugin did not answer as it promised.",
+    )
+    .with_code("plugin-fault")
 }
 
 /// Splits `plugins/chat/messages.send`.
@@ -87,28 +114,14 @@ pub(crate) async fn call(
             request.id = %invocation.cx.request,
             "{what}"
         );
-        Problem::new(
-            Reason::Internal,
-            "The plugin did not answer as it promised.",
-        )
-        .with_code("plugin-fault")
+        broken()
     };
     let params_schema = compiled
         .params
         .as_ref()
         .ok_or_else(|| fault("the method's parameter schema is broken"))?;
     schema::check_params(params_schema, &params)?;
-    let claims = invocation.claims()?;
-    let caller = Caller {
-        user: Some(claims.user),
-        admin: claims.admin,
-        // Beyond what the runtime gives members and administrators because the plugin suggests it.
-        permissions: gateway
-            .identity()
-            .permissions_of(invocation.tenant.id, claims.user)
-            .map_err(super::session::refused)?,
-        assurance: ASSURANCE_PASSWORD.to_owned(),
-    };
+    let caller = caller(gateway, &invocation)?;
     let started = Instant::now();
     let outcome = gateway
         .runtime()
@@ -137,6 +150,25 @@ pub(crate) async fn call(
         return Err(fault("the plugin's answer is not what its schema says"));
     }
     Ok(Answer { json, cookie: None })
+}
+
+/// The person who calls, as plugins know them.
+pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Caller, Problem> {
+    let claims = invocation.claims()?;
+    Ok(Caller {
+        user: Some(claims.user),
+        admin: claims.admin,
+        // Beyond what the runtime gives members and administrators because the plugin suggests it.
+        permissions: gateway
+            .identity()
+            .permissions_of(invocation.tenant.id, claims.user)
+            .map_err(super::session::refused)?,
+        assurance: ASSURANCE_PASSWORD.to_owned(),
+        proof: invocation.proof.clone().map(|token| ShownProof {
+            token: token.into(),
+            binding: Binding::Session(claims.session),
+        }),
+    })
 }
 
 /// How callers of today have shown who they are.

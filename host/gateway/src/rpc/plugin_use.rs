@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vaxel_core::{PluginId, Problem, Reason};
+use vaxel_core::{PluginId, Problem};
 use vaxel_runtime::{DayUse, Metric, WorkUse};
 
 use super::registry::{Access, Invocation, Registry, Reply};
@@ -141,7 +141,7 @@ async fn used(
 struct Replay {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
-    /// The installed version; no other can be tried.
+    /// An installed version; without it the one that is on, or else the one that the organization would get.
     #[serde(default)]
     #[schemars(length(max = 64))]
     version: Option<String>,
@@ -185,17 +185,9 @@ async fn would_touch(
         version,
         days,
     } = params;
-    let installed = runtime
-        .list(tenant)
-        .into_iter()
-        .find(|known| known.id == plugin);
-    if let (Some(wanted), Some(installed)) = (version, installed)
-        && installed.version != wanted
-    {
-        let detail = format!("Version {wanted} is not installed.");
-        return Err(Problem::new(Reason::NotFound, detail).with_code("unknown_version"));
-    }
-    let touched = runtime.would_touch(tenant, &plugin, days.into()).await?;
+    let touched = runtime
+        .would_touch(tenant, &plugin, version.as_deref(), days.into())
+        .await?;
     let recorded =
         gateway
             .identity()

@@ -48,6 +48,8 @@ pub(crate) struct Invocation {
     pub(crate) claims: Option<Arc<Claims>>,
     pub(crate) peer: IpAddr,
     pub(crate) http: Option<HttpSide>,
+    /// What was shown in a step-up, as it came with the call.
+    pub(crate) proof: Option<String>,
     /// Where this organization's pages are, for links.
     pub(crate) origin: Arc<str>,
 }
@@ -116,8 +118,12 @@ impl Registry {
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
         super::plugin_use::register(&mut registry)?;
+        super::pages::register(&mut registry)?;
+        super::dead_letters::register(&mut registry)?;
+        super::outside::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;
+        super::stepup::register(&mut registry)?;
         Ok(registry)
     }
 

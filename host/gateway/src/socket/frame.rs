@@ -9,6 +9,7 @@ use vaxel_core::{PluginId, Problem, RequestId, UserId};
 use vaxel_storage::{Cursor, Event};
 
 use crate::fanout::presence::Status;
+use crate::http::calls::PROOF_LEN_MAX;
 use crate::http::json::Given;
 use crate::http::problem::ProblemBody;
 
@@ -32,6 +33,8 @@ struct Sent<'a> {
     #[serde(default)]
     idempotency_key: Option<String>,
     #[serde(default)]
+    proof: Option<String>,
+    #[serde(default)]
     token: Option<String>,
     #[serde(default)]
     resume: Option<String>,
@@ -48,6 +51,8 @@ pub(crate) enum Inbound {
         method: String,
         params: Value,
         idempotency_key: Option<String>,
+        /// What was shown in a step-up.
+        proof: Option<String>,
     },
 }
 
@@ -94,6 +99,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Inbound, Malformed> {
                 method: method.into_owned(),
                 params,
                 idempotency_key: sent.idempotency_key,
+                proof: sent.proof.filter(|proof| proof.len() <= PROOF_LEN_MAX),
             })
         }
         _ => Err(bad(sent.id, "A frame is of type auth or call.")),

@@ -231,7 +231,8 @@ impl Session {
                 method,
                 params,
                 idempotency_key,
-            }) => self.call(id, method, params, idempotency_key),
+                proof,
+            }) => self.call(id, method, params, idempotency_key, proof),
         }
     }
 

@@ -1,7 +1,6 @@
 //! How we speak to an ACME directory: HTTPS only, one request per connection, bounded in time and size.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,15 +14,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::crypto::CryptoProvider;
-use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use vaxel_core::Clock;
 
-use crate::{TlsError, files};
+use crate::{TlsError, trust};
 
 type Failure = Box<dyn StdError + Send + Sync>;
 
@@ -45,19 +41,7 @@ impl Http {
         extra: Option<&Path>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        let machine = rustls_native_certs::load_native_certs();
-        for error in &machine.errors {
-            tracing::warn!(%error, "some of this machine's authorities cannot be read");
-        }
-        roots.add_parsable_certificates(machine.certs);
-        if let Some(path) = extra {
-            add(&mut roots, path)?;
-        }
-        let config = ClientConfig::builder_with_details(provider, Arc::new(ByClock(clock)))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = trust::client_config(provider, extra, clock)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
         })
@@ -131,23 +115,6 @@ fn in_origin_form(
     Ok(request)
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
-    let unusable = || TlsError::Unusable {
-        path: path.to_owned(),
-        wanted: "certificate of an authority",
-    };
-    let pem = files::read(path)?;
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| unusable())?;
-        roots.add(certificate).map_err(|_| unusable())?;
-    }
-    if roots.len() == before {
-        return Err(unusable());
-    }
-    Ok(())
-}
-
 /// An error with what lies behind it: an operator needs "connection refused", not "client error".
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
@@ -161,20 +128,4 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
         next = error.source();
     }
     text
-}
-
-/// Certificates are judged by the one clock, too.
-struct ByClock(Arc<dyn Clock>);
-
-impl TimeProvider for ByClock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let since = Duration::from_millis(self.0.now().0);
-        Some(UnixTime::since_unix_epoch(since))
-    }
-}
-
-impl fmt::Debug for ByClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByClock")
-    }
 }

@@ -6,13 +6,15 @@ mod bucket;
 mod places;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use vaxel_core::{Problem, Reason};
 
 use crate::Limits;
+use crate::capability::bindings::vaxel::types::types::Error;
+use crate::guest::guest_error;
 pub use breaker::Health;
 pub(crate) use breaker::{Breaker, Opened};
 use bucket::Bucket;
@@ -25,30 +27,41 @@ const RETRY_AFTER_MS: u32 = 250;
 /// The places of one tenant.
 pub(crate) struct TenantGate {
     places: Places,
+    /// Half of them: what callers who are not signed in may hold together.
+    anonymous: Places,
     /// For calls that outlast a tick.
     pub(crate) slow: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
     bucket: Mutex<Bucket>,
+    /// For calls that wait for the outside.
+    pub(crate) outside: Arc<Semaphore>,
+    requests: Mutex<Bucket>,
 }
 
 /// The places of one plugin in one tenant, and whether it works.
 pub(crate) struct PluginGate {
     places: Places,
+    anonymous: Places,
     pub(crate) breaker: Mutex<Breaker>,
+    /// What is known of the form of the plugin's rows, and how often they were erased; 0 for nothing.
+    pub(crate) standing: AtomicU64,
+    /// Held by each call until its commit, and by a migration alone.
+    pub(crate) going: Arc<RwLock<()>>,
 }
 
 /// A place to run. Given back when it is dropped.
 pub(crate) struct Place {
     _plugin: Permit,
     _tenant: Permit,
-    _host: OwnedSemaphorePermit,
+    host: OwnedSemaphorePermit,
 }
 
 impl TenantGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             places: Places::new(limits.tenant_concurrent),
+            anonymous: Places::new((limits.tenant_concurrent / 2).max(1)),
             slow: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
             waiting_max: limits.tenant_waiting,
@@ -56,7 +69,20 @@ impl TenantGate {
                 limits.tenant_calls_per_second,
                 limits.tenant_calls_burst,
             )),
+            outside: Arc::new(Semaphore::new(limits.tenant_outside)),
+            requests: Mutex::new(Bucket::new(
+                limits.tenant_requests_per_second,
+                limits.tenant_requests_burst,
+            )),
         }
+    }
+
+    /// Takes one request to the outside off the tenant's rate.
+    pub(crate) fn takes_request(&self) -> Result<(), Error> {
+        self.requests.lock().take().map_err(|wait_ms| Error {
+            retry_after_ms: Some(wait_ms),
+            ..guest_error("limit", "the organization sends more requests than it may")
+        })
     }
 
     /// Takes one call off the tenant's rate.
@@ -76,9 +102,44 @@ impl PluginGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             places: Places::new(limits.plugin_concurrent),
+            anonymous: Places::new((limits.plugin_concurrent / 2).max(1)),
             breaker: Mutex::new(Breaker::default()),
+            standing: AtomicU64::new(0),
+            going: Arc::default(),
         }
     }
+}
+
+/// One of the places that callers who are not signed in share. Given back when it is dropped.
+pub(crate) struct AnonymousPlace {
+    _plugin: Permit,
+    _tenant: Permit,
+}
+
+/// Waits until callers who are not signed in hold less than half of the places, before any other place is asked for:
+/// however many they are, who is signed in finds the other half.
+pub(crate) async fn anonymous_place(
+    tenant: &TenantGate,
+    plugin: &PluginGate,
+) -> Result<AnonymousPlace, Problem> {
+    let of_plugin = match plugin.anonymous.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            plugin.anonymous.take(None).await
+        }
+    };
+    let of_tenant = match tenant.anonymous.try_take() {
+        Some(place) => place,
+        None => {
+            let _counted = Counted::new(tenant)?;
+            tenant.anonymous.take(None).await
+        }
+    };
+    Ok(AnonymousPlace {
+        _plugin: of_plugin,
+        _tenant: of_tenant,
+    })
 }
 
 /// Waits for a place, behind at most a bounded number of others of the tenant.
@@ -88,6 +149,27 @@ pub(crate) async fn place(
     plugin: &PluginGate,
     host: &Arc<Semaphore>,
 ) -> Result<Place, Problem> {
+    let (of_plugin, of_tenant) = own_places(tenant, caller, plugin).await?;
+    let of_host = match Arc::clone(host).try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            let _counted = Counted::new(tenant)?;
+            let closed = |_| Problem::from(Reason::Unavailable);
+            Arc::clone(host).acquire_owned().await.map_err(closed)?
+        }
+    };
+    Ok(Place {
+        _plugin: of_plugin,
+        _tenant: of_tenant,
+        host: of_host,
+    })
+}
+
+async fn own_places(
+    tenant: &TenantGate,
+    caller: Caller,
+    plugin: &PluginGate,
+) -> Result<(Permit, Permit), Problem> {
     // The plugin's first: who waits there must not hold a place that another plugin could use.
     let of_plugin = match plugin.places.try_take() {
         Some(place) => place,
@@ -103,18 +185,33 @@ pub(crate) async fn place(
             tenant.places.take(caller).await
         }
     };
-    let of_host = match Arc::clone(host).try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => {
-            let _counted = Counted::new(tenant)?;
-            let closed = |_| Problem::from(Reason::Unavailable);
-            Arc::clone(host).acquire_owned().await.map_err(closed)?
-        }
-    };
+    Ok((of_plugin, of_tenant))
+}
+
+/// A call that let others have its place, and keeps its instance.
+pub(crate) struct Aside {
+    host: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Gives the tenant's and the plugin's place to others.
+    pub(crate) fn step_aside(self) -> Aside {
+        Aside { host: self.host }
+    }
+}
+
+/// Waits for a place again, in turn.
+pub(crate) async fn come_back(
+    aside: Aside,
+    tenant: &TenantGate,
+    caller: Caller,
+    plugin: &PluginGate,
+) -> Result<Place, Problem> {
+    let (of_plugin, of_tenant) = own_places(tenant, caller, plugin).await?;
     Ok(Place {
         _plugin: of_plugin,
         _tenant: of_tenant,
-        _host: of_host,
+        host: aside.host,
     })
 }
 
@@ -179,6 +276,24 @@ mod tests {
         second.unwrap();
         assert_eq!(refused.reason, Reason::LimitReached);
         assert!(refused.retry_after_ms.is_some());
+    }
+
+    #[tokio::test]
+    async fn callers_who_are_not_signed_in_hold_half_of_the_places_together() {
+        let limits = Limits {
+            plugin_concurrent: 4,
+            tenant_concurrent: 8,
+            ..Limits::default()
+        };
+        let (tenant, plugin) = (TenantGate::new(&limits), PluginGate::new(&limits));
+        let first = anonymous_place(&tenant, &plugin).await.unwrap();
+        let second = anonymous_place(&tenant, &plugin).await.unwrap();
+        let mut third = Box::pin(anonymous_place(&tenant, &plugin));
+        let now = std::future::poll_fn(|cx| std::task::Poll::Ready(third.as_mut().poll(cx)));
+        assert!(now.await.is_pending());
+        drop(first);
+        assert!(third.await.is_ok());
+        drop(second);
     }
 
     #[test]

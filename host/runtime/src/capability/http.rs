@@ -3,23 +3,23 @@
 use super::bindings::vaxel::http::http::{ConnectionState, Host, Request, Response};
 use super::bindings::vaxel::types::types::Error;
 use crate::guest::{Guest, Reply, guest_error};
-use crate::manifest::Cap;
 
 impl Host for Guest {
-    async fn fetch(&mut self, _request: Request) -> Reply<Response> {
-        Ok(self
-            .may_use(Cap::Http)
-            .and_then(|()| Err(guest_error("unavailable", "not yet"))))
+    async fn fetch(&mut self, request: Request) -> Reply<Response> {
+        let mut answers = self.asks_outside(vec![request]).await?;
+        Ok(answers
+            .pop()
+            .unwrap_or_else(|| Err(guest_error("unavailable", "no answer"))))
     }
 
     async fn fetch_all(
         &mut self,
-        _requests: Vec<Request>,
+        requests: Vec<Request>,
     ) -> wasmtime::Result<Vec<Result<Response, Error>>> {
-        Ok(Vec::new())
+        self.asks_outside(requests).await
     }
 
-    fn state_of(&mut self, _connection: String) -> wasmtime::Result<ConnectionState> {
-        Ok(ConnectionState::Missing)
+    fn state_of(&mut self, connection: String) -> wasmtime::Result<ConnectionState> {
+        Ok(self.connection_state(&connection))
     }
 }

@@ -1,13 +1,10 @@
 //! Methods of other plugins.
 
 use super::bindings::vaxel::interop::interop::Host;
-use crate::guest::{Guest, Reply, guest_error};
-use crate::manifest::Cap;
+use crate::guest::{Guest, Reply};
 
 impl Host for Guest {
-    async fn call(&mut self, _plugin: String, _method: String, _params: Vec<u8>) -> Reply<Vec<u8>> {
-        Ok(self
-            .may_use(Cap::Interop)
-            .and_then(|()| Err(guest_error("unavailable", "not yet"))))
+    async fn call(&mut self, plugin: String, method: String, params: Vec<u8>) -> Reply<Vec<u8>> {
+        self.calls(&plugin, &method, params).await
     }
 }

@@ -56,13 +56,18 @@ pub(crate) fn capability_of(import: &str) -> Option<&str> {
     Some(import.strip_prefix("vaxel:")?.split_once('/')?.0)
 }
 
-/// The erasure key of a subject: the plugin's own, so that no plugin can name another's.
-pub(crate) fn subject_key(plugin: &PluginId, subject: &str) -> ErasureKey {
+/// The erasure key of a subject: the plugin's own, so that no plugin can name another's. An organization that erased the
+/// plugin gets other keys the next time: those of before are gone for good.
+pub(crate) fn subject_key(plugin: &PluginId, erased: u32, subject: &str) -> ErasureKey {
     let mut hash = Sha256::new();
     hash.update(b"vaxel.v1.subject\0");
     hash.update(plugin.as_str());
     hash.update([0]);
     hash.update(subject);
+    if erased > 0 {
+        hash.update([0]);
+        hash.update(erased.to_be_bytes());
+    }
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..]: [u8; 32] = hash.finalize().into();
     ErasureKey::named(u128::from_be_bytes([
         a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,

@@ -1,6 +1,7 @@
 //! What a plugin would have used: the tenant's last days, replayed in rehearsals of which nothing is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ use super::rows::{MS_PER_DAY, day_of};
 use crate::capability::bindings::exports::vaxel::{events_in::events_in, jobs::jobs};
 use crate::manifest::{Cap, Grants, When};
 use crate::outcome::{Failure, storage_problem};
+use crate::package::Plugin;
+use crate::registry::TenantPlugins;
 use crate::usage::Usage;
 use crate::work::Work;
 use crate::{Caller, Runtime, RuntimeError};
@@ -101,6 +104,7 @@ impl Runtime {
         &self,
         tenant: TenantId,
         plugin: &PluginId,
+        version: Option<&str>,
         days: u64,
     ) -> Result<WouldTouch, Problem> {
         let inner = &self.inner;
@@ -111,18 +115,12 @@ impl Runtime {
         let days = days.clamp(1, DAYS_MAX);
         let now = inner.clock.now();
         let deadline = Instant::now() + PATIENCE;
-        let unknown = || RuntimeError::Unknown {
-            plugin: plugin.clone(),
-        };
         let plugins = inner
             .registry
             .tenant(tenant)
             .map_err(|e| storage_problem(&e))?;
-        let it = inner
-            .registry
-            .plugin(plugin)
-            .ok_or_else(|| unknown().problem())?;
-        let grants = std::sync::Arc::new(Grants::all(&it.asks));
+        let it = self.version_for(&plugins, plugin, version)?;
+        let grants = Arc::new(Grants::all(&it.asks));
         let mut found = Found::default();
 
         let mut works = Vec::new();
@@ -221,6 +219,27 @@ impl Runtime {
             unused: unused.map(|item| item.ask.clone()).collect(),
             items,
             problems: found.problems.into_iter().collect(),
+        })
+    }
+
+    /// The version that is meant: the one that is said, or else the tenant's, or else the one that it would get.
+    fn version_for(
+        &self,
+        plugins: &TenantPlugins,
+        plugin: &PluginId,
+        version: Option<&str>,
+    ) -> Result<Arc<Plugin>, Problem> {
+        let Some(family) = self.inner.registry.family(plugin) else {
+            let plugin = plugin.clone();
+            return Err(RuntimeError::Unknown { plugin }.problem());
+        };
+        let active = plugins.active.get(plugin);
+        let on = active.map(|active| active.plugin.manifest.version.as_str());
+        let wanted = version.or(on).or_else(|| family.offered(plugins.stage));
+        let wanted = wanted.unwrap_or(&family.current);
+        family.plugin(wanted).cloned().ok_or_else(|| {
+            let detail = format!("Version {wanted} is not installed, or cannot be used.");
+            Problem::new(Reason::NotFound, detail).with_code("unknown_version")
         })
     }
 

@@ -78,6 +78,14 @@ impl Cap {
         )
     }
 
+    /// Whether what it does is put back with a migration that failed.
+    pub(crate) const fn can_be_undone(self) -> bool {
+        matches!(
+            self,
+            Self::Storage | Self::Identity | Self::Clock | Self::Crypto | Self::Log | Self::Config
+        )
+    }
+
     /// Whether a plugin can be run without it: its functions can say no.
     const fn can_be_refused(self) -> bool {
         !matches!(
@@ -152,7 +160,7 @@ impl Grants {
         Self::chosen(asks, |_| true)
     }
 
-    /// What is required, and of the rest what `choose` says.
+    /// Of what is asked for, what `choose` says.
     pub fn chosen(asks: &[Ask], choose: impl Fn(&Ask) -> bool) -> Self {
         let granted = asks.iter().filter(|ask| choose(ask));
         Self(
@@ -160,6 +168,48 @@ impl Grants {
                 .map(|ask| (ask.id.clone(), ask.details.clone()))
                 .collect(),
         )
+    }
+
+    /// What these ids name, or which of them nobody asks for, or which are required and not among them.
+    pub fn of_ids(asks: &[Ask], ids: &BTreeSet<String>) -> Result<Self, RuntimeError> {
+        let is_asked = |id: &&String| asks.iter().any(|ask| ask.id == **id);
+        if let Some(unknown) = ids.iter().find(|id| !is_asked(id)) {
+            return Err(RuntimeError::Refused {
+                code: "unknown_grant",
+                what: format!("it does not ask for {unknown}"),
+            });
+        }
+        let chosen = Self::chosen(asks, |ask| ids.contains(&ask.id));
+        chosen.check_suffices(asks, "required_grant")?;
+        Ok(chosen)
+    }
+
+    /// What of this still counts for a version that asks for these: never more than was granted.
+    pub fn carried(&self, asks: &[Ask]) -> Self {
+        let granted = asks.iter().filter_map(|ask| {
+            let had = self.0.get(&ask.id)?;
+            let kept: BTreeSet<String> = ask.details.intersection(had).cloned().collect();
+            let is_nothing = kept.is_empty() && !ask.details.is_empty();
+            (!is_nothing).then(|| (ask.id.clone(), kept))
+        });
+        Self(granted.collect())
+    }
+
+    /// Refuses by name what is required and was not granted.
+    pub(crate) fn check_suffices(
+        &self,
+        asks: &[Ask],
+        code: &'static str,
+    ) -> Result<(), RuntimeError> {
+        let missing = asks.iter().filter(|ask| ask.required && !self.covers(ask));
+        let missing: Vec<&str> = missing.map(|ask| ask.id.as_str()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(RuntimeError::Refused {
+            code,
+            what: format!("it cannot do without {}", missing.join(", ")),
+        })
     }
 
     /// Whether this much of it was granted.
@@ -335,6 +385,45 @@ mod tests {
         assert!(some.suffice_for(&asks));
         assert!(!some.has("events"));
         assert!(!Grants::default().suffice_for(&asks));
+    }
+
+    #[test]
+    fn what_is_carried_over_is_never_more_than_was_granted() {
+        let granted = Grants::all(&[
+            ask("http", true, &["a.example.com", "b.example.com"]),
+            ask("storage", true, &[]),
+        ]);
+        let wider = [
+            ask("http", true, &["a.example.com", "c.example.com"]),
+            ask("crypto", false, &[]),
+        ];
+        let carried = granted.carried(&wider);
+        assert!(carried.has_detail("http", "a.example.com"));
+        assert!(!carried.has_detail("http", "c.example.com"));
+        assert!(!carried.has("storage") && !carried.has("crypto"));
+        assert!(!carried.suffice_for(&wider));
+        let elsewhere = [ask("http", false, &["d.example.com"])];
+        assert_eq!(granted.carried(&elsewhere), Grants::default());
+    }
+
+    #[test]
+    fn grants_by_id_refuse_what_is_not_asked_and_what_is_missing_by_name() {
+        let asks = [ask("storage", true, &[]), ask("events", false, &[])];
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
+        let code = |result: Result<Grants, RuntimeError>| result.unwrap_err().problem().code;
+        assert!(
+            Grants::of_ids(&asks, &ids(&["storage"]))
+                .unwrap()
+                .has("storage")
+        );
+        assert_eq!(
+            code(Grants::of_ids(&asks, &ids(&["events"]))),
+            "required_grant"
+        );
+        assert_eq!(
+            code(Grants::of_ids(&asks, &ids(&["storage", "http"]))),
+            "unknown_grant"
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::asks::{is_host, is_method};
 use super::{Manifest, is_dotted_name, refuse};
-use crate::RuntimeError;
+use crate::queue::Every;
+use crate::{RuntimeError, settings};
 
 /// Most of each kind: an admin reads them all.
 const OFFERS_MAX: usize = 64;
@@ -202,6 +203,9 @@ impl Manifest {
         }
         self.check_pages()?;
         self.check_takes_part()?;
+        if let Some(fault) = self.settings.as_ref().and_then(settings::fault_of) {
+            return Err(refuse(fault));
+        }
         self.check_connections()
     }
 
@@ -236,9 +240,19 @@ impl Manifest {
 
     fn check_takes_part(&self) -> Result<(), RuntimeError> {
         let mut seen = BTreeSet::new();
-        for Job { name, .. } in &self.jobs {
+        for Job {
+            name,
+            every,
+            timezone,
+            ..
+        } in &self.jobs
+        {
             if !is_dotted_name(name) || !seen.insert(name) {
                 return Err(refuse(format!("{name} is no name for a job, or twice")));
+            }
+            if let Some(every) = every {
+                Every::new(every, timezone.as_deref())
+                    .map_err(|why| refuse(format!("the job {name}: {why}")))?;
             }
         }
         for Subscription { topic, .. } in &self.subscriptions {
@@ -290,6 +304,15 @@ impl Manifest {
                 ConnectionKind::ApiKey => connection.header.is_some(),
                 ConnectionKind::Basic => true,
             };
+            let addresses = [
+                &connection.authorize_url,
+                &connection.token_url,
+                &connection.revoke_url,
+            ];
+            let is_plain = |url: &&String| !url.starts_with("https://");
+            if let Some(url) = addresses.into_iter().flatten().find(is_plain) {
+                return Err(refuse(format!("{url} is no https address")));
+            }
             if !needs {
                 return Err(refuse(format!(
                     "the connection {name} lacks an address or a header that its kind needs"

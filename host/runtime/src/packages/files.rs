@@ -1,6 +1,7 @@
 //! Package files: `ID/VERSION.vxp`, each whole or not there; whatever no row names is swept away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -54,14 +55,14 @@ impl Files {
         })
     }
 
-    /// Removes the other versions of a plugin. What stays behind is swept at the next start.
-    pub(super) fn keep_only(&self, id: &PluginId, version: &str) {
-        sweep_folder(&self.folder(id), Some(&file_name(version)));
+    /// Removes the versions of a plugin that its row does not name. What stays behind is swept at the next start.
+    pub(super) fn keep_only(&self, id: &PluginId, row: &Row) {
+        sweep_folder(&self.folder(id), &files_of(Some(row)));
     }
 
     /// Removes all versions.
     pub(super) fn forget(&self, id: &PluginId) {
-        sweep_folder(&self.folder(id), None);
+        sweep_folder(&self.folder(id), &files_of(None));
     }
 
     /// Removes what no row names.
@@ -74,10 +75,8 @@ impl Files {
             let row = name
                 .to_str()
                 .and_then(|id| id.parse::<PluginId>().ok())
-                .and_then(|id| rows.get(&id))
-                .filter(|row| !row.removed);
-            let kept = row.map(|row| file_name(&row.version));
-            sweep_folder(&folder.path(), kept.as_deref());
+                .and_then(|id| rows.get(&id));
+            sweep_folder(&folder.path(), &files_of(row));
         }
     }
 
@@ -90,19 +89,24 @@ fn file_name(version: &str) -> String {
     format!("{version}.vxp")
 }
 
-fn sweep_folder(folder: &Path, kept: Option<&str>) {
+fn files_of(row: Option<&Row>) -> BTreeSet<OsString> {
+    let versions = row.into_iter().flat_map(|row| row.versions.keys());
+    versions.map(|version| file_name(version).into()).collect()
+}
+
+fn sweep_folder(folder: &Path, kept: &BTreeSet<OsString>) {
     let Ok(files) = fs::read_dir(folder) else {
         return;
     };
     for file in files.flatten() {
-        if file.file_name().to_str() == kept {
+        if kept.contains(&file.file_name()) {
             continue;
         }
         if let Err(error) = fs::remove_file(file.path()) {
             tracing::warn!(%error, "a left-over package file stays");
         }
     }
-    if kept.is_none() {
+    if kept.is_empty() {
         // Not empty only if something stayed, which was said.
         let _ = fs::remove_dir(folder);
     }

@@ -189,6 +189,22 @@ pub enum PackageError {
         /// What is wrong with it.
         what: String,
     },
+    /// An approval does not count.
+    #[error("the approval: {what}")]
+    Approval {
+        /// Why not.
+        what: String,
+    },
+    /// It may not be promoted so far.
+    #[error("{plugin} {version} is not promoted: {what}")]
+    NotPromoted {
+        /// The plugin.
+        plugin: PluginId,
+        /// Which of its versions.
+        version: String,
+        /// What is missing.
+        what: String,
+    },
     /// The package's file is gone or is another one than was installed.
     #[error("its package file is {what}; install it again")]
     File {
@@ -228,6 +244,7 @@ impl PackageError {
             Self::InUse { .. }
             | Self::Downgrade { .. }
             | Self::SameVersion { .. }
+            | Self::NotPromoted { .. }
             | Self::BuiltIn { .. } => Reason::Conflict,
             Self::Unsigned
             | Self::Forged { .. }
@@ -236,7 +253,8 @@ impl PackageError {
             | Self::Untrusted { .. }
             | Self::NotTheirs { .. }
             | Self::OtherPublisher { .. }
-            | Self::Revoked { .. } => Reason::Forbidden,
+            | Self::Revoked { .. }
+            | Self::Approval { .. } => Reason::Forbidden,
             Self::Trust { .. } | Self::Revocations { .. } | Self::Io { .. } => Reason::Internal,
             Self::File { .. } => Reason::Unavailable,
             _ => Reason::Invalid,

@@ -1,5 +1,6 @@
 //! Packages (`.vxp`): what one may hold, who signed it, and whom the operator trusts.
 
+mod approval;
 mod archive;
 mod contents;
 mod error;
@@ -7,6 +8,7 @@ mod revocation;
 mod signature;
 mod trust;
 
+pub use approval::{APPROVAL_BYTES_MAX, Approval};
 pub use contents::{File, Package};
 pub use error::PackageError;
 pub use revocation::Revocations;

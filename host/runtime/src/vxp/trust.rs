@@ -10,8 +10,10 @@ use serde::Deserialize;
 use vaxel_core::{PluginId, UnixMs};
 use vaxel_crypto::VerifyingKey;
 
+use super::approval::{Approval, refuse};
 use super::revocation::Revocations;
 use super::{Package, PackageError};
+use crate::Stage;
 
 /// The one format there is.
 const FORMAT: u32 = 1;
@@ -28,6 +30,14 @@ pub struct Trust {
     path: PathBuf,
     publishers: Vec<Publisher>,
     revocations: Option<Source>,
+    approvers: Vec<Approver>,
+    approvals_required: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Approver {
+    name: String,
+    key: VerifyingKey,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +69,19 @@ struct File {
     #[serde(default)]
     publishers: Vec<PublisherInFile>,
     revocations: Option<SourceInFile>,
+    /// Who may approve that a version goes further.
+    #[serde(default)]
+    approvers: Vec<ApproverInFile>,
+    /// How many of them have to, before it does. None: every version is for everybody.
+    #[serde(default)]
+    approvals_required: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproverInFile {
+    name: String,
+    key: String,
 }
 
 #[derive(Deserialize)]
@@ -148,11 +171,79 @@ impl Trust {
                 keys: parsed(&source.keys).map_err(|error| format!("revocations: {error}"))?,
             }),
         };
+        let approvers = approvers(file.approvers, &mut whose)?;
+        if file.approvals_required > approvers.len() {
+            return Err(format!(
+                "{} approvals are required, and there are {} approvers",
+                file.approvals_required,
+                approvers.len()
+            ));
+        }
         Ok(Self {
             path: path.to_owned(),
             publishers,
             revocations,
+            approvers,
+            approvals_required: file.approvals_required,
         })
+    }
+
+    /// How far a version counts as promoted when it is installed.
+    pub(crate) fn first_stage(&self) -> Stage {
+        match self.approvals_required {
+            0 => Stage::Production,
+            _ => Stage::Development,
+        }
+    }
+
+    /// Who approved it, by name, if enough of them did: each approval is of that package and stage, and by another
+    /// approver.
+    pub(crate) fn check_approvals(
+        &self,
+        package: &str,
+        stage: Stage,
+        approvals: &[Approval],
+        revoked: Option<&Revocations>,
+        at: UnixMs,
+    ) -> Result<Vec<String>, PackageError> {
+        let mut names = Vec::new();
+        for approval in approvals {
+            if approval.package != package || approval.stage != stage {
+                return Err(refuse("it is of another package or stage"));
+            }
+            if let Some(list) = revoked {
+                list.check("key", &approval.key)?;
+            }
+            let mut approvers = self.approvers.iter();
+            let approver = approvers
+                .find(|approver| approver.key.id().to_string() == approval.key)
+                .ok_or_else(|| {
+                    refuse(format!(
+                        "nobody who may approve has the key {}",
+                        approval.key
+                    ))
+                })?;
+            if !approval.is_of(&approver.key) {
+                let name = &approver.name;
+                return Err(refuse(format!("{name} did not sign what stands in it")));
+            }
+            if approval.created_at > at.plus_ms(CLOCKS_DIFFER_MS) {
+                return Err(refuse("it was signed on a day that lies ahead"));
+            }
+            if names.contains(&approver.name) {
+                let name = &approver.name;
+                return Err(refuse(format!("{name} cannot approve it twice")));
+            }
+            names.push(approver.name.clone());
+        }
+        if names.len() < self.approvals_required {
+            return Err(refuse(format!(
+                "{} are required, of different people; {} came",
+                self.approvals_required,
+                names.len()
+            )));
+        }
+        Ok(names)
     }
 
     /// The revocation list that the file names, if it names one and it is there.
@@ -211,6 +302,27 @@ impl Trust {
             key: signature.key.clone(),
         })
     }
+}
+
+fn approvers(
+    in_file: Vec<ApproverInFile>,
+    whose: &mut BTreeMap<VerifyingKey, String>,
+) -> Result<Vec<Approver>, String> {
+    let (mut approvers, mut names) = (Vec::new(), BTreeSet::new());
+    for ApproverInFile { name, key } in in_file {
+        if name.trim().is_empty() || !names.insert(name.clone()) {
+            return Err(format!(
+                "the approver {name:?} has no name, or stands there twice"
+            ));
+        }
+        let key: VerifyingKey = key.parse().map_err(|error| format!("{name}: {error}"))?;
+        // Nobody approves twice, and nobody what they published themselves.
+        if let Some(other) = whose.insert(key, name.clone()) {
+            return Err(format!("{other} and {name} have the same key {}", key.id()));
+        }
+        approvers.push(Approver { name, key });
+    }
+    Ok(approvers)
 }
 
 fn parsed(keys: &[String]) -> Result<Vec<VerifyingKey>, String> {

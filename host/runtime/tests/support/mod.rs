@@ -30,6 +30,10 @@ pub const GLOBEX: TenantId = TenantId::from_u128(0x91);
 pub struct People(pub Arc<Mutex<BTreeMap<(TenantId, UserId), String>>>);
 
 impl Directory for People {
+    fn tenants(&self) -> Vec<TenantId> {
+        vec![ACME, GLOBEX]
+    }
+
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem> {
         let people = self.0.lock().unwrap();
         let name = people.get(&(tenant, user));
@@ -177,6 +181,25 @@ impl House {
         Ok(serde_json::from_slice(&self.runtime.call(call).await?).unwrap())
     }
 
+    /// A call of another plugin than the fixture of faults.
+    pub async fn call_of(
+        &self,
+        plugin: &str,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, Problem> {
+        let mut call = plugin_call(self.clock.now(), ACME, user(1), method, params);
+        call.plugin = plugin.parse().unwrap();
+        Ok(serde_json::from_slice(&self.runtime.call(call).await?).unwrap())
+    }
+
+    /// Installs a package and switches it on in the first tenant.
+    pub async fn with_on(&self, package: PackageFiles) -> PluginId {
+        let plugin = self.runtime.install(package).await.unwrap();
+        self.runtime.enable(&self.cx(ACME), &plugin).await.unwrap();
+        plugin
+    }
+
     pub async fn call_with_key(
         &self,
         user: UserId,
@@ -225,9 +248,19 @@ pub fn faulty_id() -> PluginId {
     "faulty".parse().unwrap()
 }
 
-/// The fixture, as the guest build staged it.
+/// The fixture of faults, as the guest build staged it.
 pub fn faulty() -> PackageFiles {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stage/fixtures/faulty");
+    staged("faulty")
+}
+
+/// The fixture that does what nobody waits for.
+pub fn worker() -> PackageFiles {
+    staged("worker")
+}
+
+fn staged(fixture: &str) -> PackageFiles {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stage/fixtures");
+    let folder = folder.join(fixture);
     let component = std::fs::read(folder.join("component.wasm")).unwrap_or_else(|_| {
         panic!(
             "{} is missing: run `cargo xtask build-plugins` first",

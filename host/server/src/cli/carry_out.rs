@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 use serde_json::Value;
 use vaxel_crypto::{MasterKey, MasterKeySource, Secret};
+use vaxel_identity::{check_hosts, check_login, check_name, check_password, check_slug};
 
 use super::{
     AuditCommand, Cli, Command, KeysCommand, Place, PluginCommand, TenantCommand, UserCommand,
@@ -14,7 +15,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, author, inspect};
+use crate::plugin::{PackageCommand, approve, author, build, inspect, new, scenario};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -41,6 +42,18 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             } else {
                 tenant.hosts
             };
+            // Before a key is made: whoever has to begin anew would never see its recovery copy.
+            check_slug(&tenant.slug).context("--tenant")?;
+            check_name(&name).context("--name")?;
+            check_hosts(&hosts).context("--host")?;
+            check_login(&admin).context("--admin")?;
+            admin_name
+                .as_deref()
+                .map_or(Ok(()), check_name)
+                .context("--admin-name")?;
+            if let Some(password) = &password {
+                check_password(password.expose(), &admin).context("--password-stdin")?;
+            }
             init(&place, json).await?;
             let add = Operation::TenantAdd {
                 slug: tenant.slug.clone(),
@@ -58,7 +71,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 tenant: tenant.slug,
                 person,
             };
-            perform_here(&place, vec![add, first], json).await
+            let done = perform_here(&place, vec![add, first], json).await?;
+            if !json {
+                output::say(&after_init(&place)?);
+            }
+            Ok(done)
         }
         Command::Tenant(command) => {
             let (place, operation) = match command {
@@ -77,6 +94,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                         locale,
                     },
                 ),
+                TenantCommand::Stage { place, slug, stage } => {
+                    let tenant = slug;
+                    (place, Operation::TenantStage { tenant, stage })
+                }
                 TenantCommand::List { place } => (place, Operation::TenantList),
             };
             perform(&place, operation, json).await
@@ -141,30 +162,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                     };
                     (place, would)
                 }
-                PluginCommand::Enable {
-                    place,
-                    tenant,
-                    plugin,
-                } => (
-                    place,
-                    Operation::PluginSwitch {
-                        tenant,
-                        plugin: plugin.parse()?,
-                        on: true,
-                    },
-                ),
-                PluginCommand::Disable {
-                    place,
-                    tenant,
-                    plugin,
-                } => (
-                    place,
-                    Operation::PluginSwitch {
-                        tenant,
-                        plugin: plugin.parse()?,
-                        on: false,
-                    },
-                ),
+                PluginCommand::Life(command) => {
+                    let (place, life) = command.into_operation();
+                    (place, Operation::PluginLife(life))
+                }
             };
             perform(&place, operation, json).await
         }
@@ -196,6 +197,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             recovery_copy_kept,
         } => {
             if recovery_copy_kept {
+                house::check_made(&place.data, &Config::read(place.config.as_deref())?)?;
                 house::confirm_recovery_copy(&place.data)?;
             }
             perform(&place, Operation::Doctor, json).await
@@ -232,6 +234,34 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
             let plugin = plugin.parse()?;
             let remove = Operation::PackageRemove { plugin, forget };
             return perform(&place, remove, json).await;
+        }
+        PackageCommand::Promote {
+            place,
+            plugin,
+            version,
+            approvals,
+        } => {
+            let approvals = approvals.iter().map(|file| approve::approval(file));
+            let approvals = approvals.collect::<anyhow::Result<_>>()?;
+            let promote = Operation::PackagePromote {
+                plugin,
+                version,
+                approvals,
+            };
+            return perform(&place, promote, json).await;
+        }
+        PackageCommand::Approve {
+            file,
+            stage,
+            key,
+            output,
+        } => approve::approve(&file, stage, &key, output.as_deref())?,
+        PackageCommand::New { name, dir, sdk } => new::new(&name, dir.as_deref(), sdk.as_deref())?,
+        PackageCommand::Build { dir } => build::build(&dir)?,
+        PackageCommand::Test { dir, files } => {
+            let told = scenario::test(&dir, &files, json).await?;
+            output::answer(&told, json);
+            return Ok(exit_code(&told));
         }
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,
@@ -296,6 +326,21 @@ async fn perform_here(
     done
 }
 
+/// What to do next, and which port a link names.
+fn after_init(place: &Place) -> anyhow::Result<String> {
+    let listen = Config::read(place.config.as_deref())?.listen;
+    let port = listen.public_https_port.unwrap_or(listen.https.port());
+    let config = place
+        .config
+        .as_ref()
+        .map_or_else(String::new, |file| format!(" --config {}", file.display()));
+    Ok(format!(
+        "\nStart it with: vaxel serve --data {}{config}\n\
+         Links name port {port}, as the configuration has it; where serve is given --https-port, put that one in.",
+        place.data.display()
+    ))
+}
+
 async fn init(place: &Place, json: bool) -> anyhow::Result<()> {
     if admin::connect(&place.data).await?.is_some() {
         bail!(
@@ -306,7 +351,7 @@ async fn init(place: &Place, json: bool) -> anyhow::Result<()> {
     let config = Config::read(place.config.as_deref())?;
     let made = house::make_master_key(&place.data, &config)?;
     if let Some(key) = made {
-        output::recovery_copy(&key, json);
+        output::recovery_copy(&key, &place.data, json);
     }
     Ok(())
 }
@@ -320,7 +365,7 @@ async fn rotate_master(place: &Place, json: bool) -> anyhow::Result<()> {
     }
     let config = Config::read(place.config.as_deref())?;
     let key = house::rotate_master(&place.data, &config)?;
-    output::recovery_copy(&key, json);
+    output::recovery_copy(&key, &place.data, json);
     Ok(())
 }
 

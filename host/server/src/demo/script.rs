@@ -198,6 +198,7 @@ async fn play(
         admin: by.person.admin,
         permissions: Default::default(),
         assurance: "password".to_owned(),
+        proof: None,
     };
     let reply = house
         .runtime

@@ -47,7 +47,7 @@ pub(crate) fn keygen(file: &Path) -> anyhow::Result<Value> {
     }))
 }
 
-fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
+pub(super) fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
     let shown = file.display();
     let opened = fs::File::open(file).with_context(|| format!("opening the key {shown}"))?;
     let mode = opened.metadata()?.mode();
@@ -280,7 +280,7 @@ fn is_hash(text: &str) -> bool {
 }
 
 /// Whole or not at all: a reader never meets half a file.
-fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let shown = path.display();
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use vaxel_core::{OpCx, PluginId, TenantId};
+use vaxel_runtime::Approval;
 
 use super::author::package_bytes;
 use crate::house::{self, House};
@@ -31,20 +32,26 @@ pub(crate) async fn install(house: &House, file: &Path, downgrade: bool) -> anyh
         .with_context(|| format!("{} is refused", file.display()))?;
     let package = &done.package;
     record(house, "packages.install", &package.id).await?;
-    let from = package.publisher.as_deref().unwrap_or("nobody (unsigned)");
-    let instead = match &done.former {
-        Some(former) if *former == package.version => " again".to_owned(),
-        Some(former) => format!(" in the place of {former}"),
-        None => String::new(),
+    let current = &package.current;
+    let from = current.publisher.as_deref().unwrap_or("nobody (unsigned)");
+    let (id, version) = (&package.id, &current.version);
+    let (beside, hint) = match &done.former {
+        Some(former) if former == version => (" again".to_owned(), String::new()),
+        Some(former) => (
+            format!(" beside {former}; nobody is moved to it"),
+            format!(
+                "\nAn organization goes on with it: vaxel plugin upgrade {id} {version} --tenant TENANT"
+            ),
+        ),
+        None => (
+            String::new(),
+            format!("\nAn organization switches it on: vaxel plugin enable {id} --tenant TENANT"),
+        ),
     };
     Ok(json!({
         "package": package,
         "former": done.former,
-        "text": format!(
-            "{} {} from {from} is installed{instead}.\n\
-             An organization switches it on: vaxel plugin enable {} --tenant TENANT",
-            package.id, package.version, package.id
-        ),
+        "text": format!("{id} {version} from {from} is installed{beside}.{hint}"),
     }))
 }
 
@@ -54,8 +61,7 @@ pub(crate) async fn remove(
     plugin: &PluginId,
     forget: bool,
 ) -> anyhow::Result<Value> {
-    let tenants: Vec<TenantId> = house.identity.tenants().iter().map(|t| t.id).collect();
-    house.packages.remove(plugin, &tenants, forget).await?;
+    house.packages.remove(plugin, forget).await?;
     record(house, "packages.remove", plugin).await?;
     let bound = if forget {
         "its name is free"
@@ -64,6 +70,24 @@ pub(crate) async fn remove(
     };
     Ok(json!({
         "text": format!("{plugin} is removed; what it stored stays, and {bound}."),
+    }))
+}
+
+/// Lets a version go one stage further. Open clients are told where it comes into use by that.
+pub(crate) async fn promote(
+    house: &House,
+    plugin: &PluginId,
+    version: &str,
+    approvals: &[Approval],
+) -> anyhow::Result<Value> {
+    let package = house.packages.promote(plugin, version, approvals).await?;
+    record(house, "packages.promote", plugin).await?;
+    tell_all(house, plugin);
+    let promoted = package.versions.iter().find(|one| one.version == version);
+    let stage = promoted.map_or("", |one| one.stage.as_str());
+    Ok(json!({
+        "package": package,
+        "text": format!("{plugin} {version} is promoted to {stage}."),
     }))
 }
 
@@ -80,16 +104,18 @@ pub(crate) fn installed(house: &House) -> Value {
         ));
     }
     for package in &packages {
-        let from = package.publisher.as_deref().unwrap_or("nobody (unsigned)");
-        let state = match &package.unavailable {
-            Some(why) => format!("UNAVAILABLE: {why}"),
-            None => format!("from {from}"),
-        };
-        lines.push(format!(
-            "{:20} {:12} {state}",
-            package.id.as_str(),
-            package.version
-        ));
+        for one in &package.versions {
+            let from = one.publisher.as_deref().unwrap_or("nobody (unsigned)");
+            let state = match &one.unavailable {
+                Some(why) => format!("UNAVAILABLE: {why}"),
+                None => format!("from {from}"),
+            };
+            lines.push(format!(
+                "{:20} {:12} {state}",
+                package.id.as_str(),
+                one.version
+            ));
+        }
     }
     json!({ "brought_along": brought, "packages": packages, "text": lines.join("\n") })
 }
@@ -123,7 +149,7 @@ pub(crate) fn copy_packages(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-async fn record(house: &House, action: &str, plugin: &PluginId) -> anyhow::Result<()> {
+pub(super) async fn record(house: &House, action: &str, plugin: &PluginId) -> anyhow::Result<()> {
     let cx = OpCx::system(TenantId::SYSTEM, house.clock.now());
     house
         .identity
@@ -141,18 +167,20 @@ pub(crate) async fn watch(house: Arc<House>, stop: CancellationToken) {
             _ = tick.tick() => {}
         }
         for plugin in house.packages.recheck().await {
-            let Some(gateway) = house.gateway.get() else {
-                continue;
-            };
-            for tenant in house.identity.tenants() {
-                if house.runtime.is_switched_on(tenant.id, &plugin) {
-                    let states = house.runtime.list(tenant.id);
-                    let is_on = states
-                        .iter()
-                        .any(|state| state.id == plugin && state.enabled);
-                    gateway.tell_plugin_switched(tenant.id, &plugin, is_on);
-                }
-            }
+            tell_all(&house, &plugin);
+        }
+    }
+}
+
+/// Tells open clients of everybody who has it on whether it answers.
+fn tell_all(house: &House, plugin: &PluginId) {
+    let Some(gateway) = house.gateway.get() else {
+        return;
+    };
+    for tenant in house.identity.tenants() {
+        if house.runtime.is_switched_on(tenant.id, plugin) {
+            let is_on = house.runtime.is_enabled(tenant.id, plugin);
+            gateway.tell_plugin_switched(tenant.id, plugin, is_on);
         }
     }
 }

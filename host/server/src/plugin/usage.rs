@@ -58,7 +58,10 @@ pub(crate) async fn would_touch(
     let Some(tenant) = house.identity.tenant_by_slug(tenant) else {
         bail!("no organization is called {tenant}; `vaxel tenant list` shows them");
     };
-    let touched = house.runtime.would_touch(tenant.id, plugin, days).await;
+    let touched = house
+        .runtime
+        .would_touch(tenant.id, plugin, None, days)
+        .await;
     let touched = touched.map_err(said)?;
     let mut lines: Vec<String> = touched
         .items

@@ -40,7 +40,7 @@ pub mod vaxel {
             #[derive(Clone)]
             pub struct Upload {
                 pub id: _rt::String,
-                /// The host's address, for one upload by the caller within five minutes.
+                /// A path at the tenant's own host, for one PUT of the bytes by the caller within five minutes.
                 pub url: _rt::String,
             }
             impl ::core::fmt::Debug for Upload {
@@ -55,11 +55,12 @@ pub mod vaxel {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Keeps bytes that the plugin has made, with the commit of the call.
+            /// Keeps bytes that the plugin has made, with the commit of the call. `subject` as in storage.
             #[allow(async_fn_in_trait)]
             pub fn create(
                 media_type: &str,
                 data: &[u8],
+                subject: ::core::option::Option<&str>,
             ) -> ::core::result::Result<Info, Error> {
                 unsafe {
                     #[repr(align(8))]
@@ -78,117 +79,141 @@ pub mod vaxel {
                     let vec1 = data;
                     let ptr1 = vec1.as_ptr().cast::<u8>();
                     let len1 = vec1.len();
-                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let (result3_0, result3_1, result3_2) = match subject {
+                        Some(e) => {
+                            let vec2 = e;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (1i32, ptr2.cast_mut(), len2)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "vaxel:blobs/blobs@0.1.0")]
                     unsafe extern "C" {
                         #[link_name = "create"]
-                        fn wit_import3(
+                        fn wit_import5(
                             _: *mut u8,
                             _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
                             _: *mut u8,
                             _: usize,
                             _: *mut u8,
                         );
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import3(
+                    unsafe extern "C" fn wit_import5(
                         _: *mut u8,
                         _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
                         _: *mut u8,
                         _: usize,
                         _: *mut u8,
                     ) {
                         unreachable!()
                     }
-                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
-                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
-                    let result23 = match l4 {
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result25 = match l6 {
                         0 => {
                             let e = {
-                                let l5 = *ptr2.add(8).cast::<*mut u8>();
-                                let l6 = *ptr2
+                                let l7 = *ptr4.add(8).cast::<*mut u8>();
+                                let l8 = *ptr4
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len7 = l6;
-                                let bytes7 = _rt::Vec::from_raw_parts(
-                                    l5.cast(),
-                                    len7,
-                                    len7,
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
                                 );
-                                let l8 = *ptr2
+                                let l10 = *ptr4
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
-                                let l9 = *ptr2
+                                let l11 = *ptr4
                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l10 = *ptr2
+                                let l12 = *ptr4
                                     .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len11 = l10;
-                                let bytes11 = _rt::Vec::from_raw_parts(
-                                    l9.cast(),
-                                    len11,
-                                    len11,
+                                let len13 = l12;
+                                let bytes13 = _rt::Vec::from_raw_parts(
+                                    l11.cast(),
+                                    len13,
+                                    len13,
                                 );
-                                let l12 = *ptr2
+                                let l14 = *ptr4
                                     .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l13 = *ptr2
+                                let l15 = *ptr4
                                     .add(16 + 5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len14 = l13;
+                                let len16 = l15;
                                 Info {
-                                    id: _rt::string_lift(bytes7),
-                                    size: l8 as u64,
-                                    media_type: _rt::string_lift(bytes11),
+                                    id: _rt::string_lift(bytes9),
+                                    size: l10 as u64,
+                                    media_type: _rt::string_lift(bytes13),
                                     sha256: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l12.cast(), len14, len14)),
+                                    >>::from(_rt::Vec::from_raw_parts(l14.cast(), len16, len16)),
                                 }
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l15 = *ptr2.add(8).cast::<*mut u8>();
-                                let l16 = *ptr2
+                                let l17 = *ptr4.add(8).cast::<*mut u8>();
+                                let l18 = *ptr4
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len17 = l16;
-                                let bytes17 = _rt::Vec::from_raw_parts(
-                                    l15.cast(),
-                                    len17,
-                                    len17,
+                                let len19 = l18;
+                                let bytes19 = _rt::Vec::from_raw_parts(
+                                    l17.cast(),
+                                    len19,
+                                    len19,
                                 );
-                                let l18 = *ptr2
+                                let l20 = *ptr4
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l19 = *ptr2
+                                let l21 = *ptr4
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len20 = l19;
-                                let bytes20 = _rt::Vec::from_raw_parts(
-                                    l18.cast(),
-                                    len20,
-                                    len20,
+                                let len22 = l21;
+                                let bytes22 = _rt::Vec::from_raw_parts(
+                                    l20.cast(),
+                                    len22,
+                                    len22,
                                 );
-                                let l21 = i32::from(
-                                    *ptr2
+                                let l23 = i32::from(
+                                    *ptr4
                                         .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
                                 super::super::super::vaxel::types::types::Error {
-                                    code: _rt::string_lift(bytes17),
-                                    message: _rt::string_lift(bytes20),
-                                    retry_after_ms: match l21 {
+                                    code: _rt::string_lift(bytes19),
+                                    message: _rt::string_lift(bytes22),
+                                    retry_after_ms: match l23 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l22 = *ptr2
+                                                let l24 = *ptr4
                                                     .add(12 + 4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>();
-                                                l22 as u32
+                                                l24 as u32
                                             };
                                             Some(e)
                                         }
@@ -200,7 +225,7 @@ pub mod vaxel {
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result23
+                    result25
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -209,6 +234,7 @@ pub mod vaxel {
             pub fn upload_url(
                 media_type: &str,
                 max_size: u64,
+                subject: ::core::option::Option<&str>,
             ) -> ::core::result::Result<Upload, Error> {
                 unsafe {
                     #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
@@ -225,100 +251,128 @@ pub mod vaxel {
                     let vec0 = media_type;
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
-                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let (result2_0, result2_1, result2_2) = match subject {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
                     #[link(wasm_import_module = "vaxel:blobs/blobs@0.1.0")]
                     unsafe extern "C" {
                         #[link_name = "upload-url"]
-                        fn wit_import2(_: *mut u8, _: usize, _: i64, _: *mut u8);
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    unsafe extern "C" fn wit_import2(
+                    unsafe extern "C" fn wit_import4(
                         _: *mut u8,
                         _: usize,
                         _: i64,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
                         _: *mut u8,
                     ) {
                         unreachable!()
                     }
-                    wit_import2(ptr0.cast_mut(), len0, _rt::as_i64(&max_size), ptr1);
-                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
-                    let result18 = match l3 {
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        _rt::as_i64(&max_size),
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result20 = match l5 {
                         0 => {
                             let e = {
-                                let l4 = *ptr1
+                                let l6 = *ptr3
                                     .add(::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l5 = *ptr1
+                                let l7 = *ptr3
                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len6 = l5;
-                                let bytes6 = _rt::Vec::from_raw_parts(
-                                    l4.cast(),
-                                    len6,
-                                    len6,
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
                                 );
-                                let l7 = *ptr1
+                                let l9 = *ptr3
                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l8 = *ptr1
+                                let l10 = *ptr3
                                     .add(4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len9 = l8;
-                                let bytes9 = _rt::Vec::from_raw_parts(
-                                    l7.cast(),
-                                    len9,
-                                    len9,
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
                                 );
                                 Upload {
-                                    id: _rt::string_lift(bytes6),
-                                    url: _rt::string_lift(bytes9),
+                                    id: _rt::string_lift(bytes8),
+                                    url: _rt::string_lift(bytes11),
                                 }
                             };
                             Ok(e)
                         }
                         1 => {
                             let e = {
-                                let l10 = *ptr1
+                                let l12 = *ptr3
                                     .add(::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l11 = *ptr1
+                                let l13 = *ptr3
                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len12 = l11;
-                                let bytes12 = _rt::Vec::from_raw_parts(
-                                    l10.cast(),
-                                    len12,
-                                    len12,
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
                                 );
-                                let l13 = *ptr1
+                                let l15 = *ptr3
                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l14 = *ptr1
+                                let l16 = *ptr3
                                     .add(4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len15 = l14;
-                                let bytes15 = _rt::Vec::from_raw_parts(
-                                    l13.cast(),
-                                    len15,
-                                    len15,
+                                let len17 = l16;
+                                let bytes17 = _rt::Vec::from_raw_parts(
+                                    l15.cast(),
+                                    len17,
+                                    len17,
                                 );
-                                let l16 = i32::from(
-                                    *ptr1
+                                let l18 = i32::from(
+                                    *ptr3
                                         .add(5 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
                                 super::super::super::vaxel::types::types::Error {
-                                    code: _rt::string_lift(bytes12),
-                                    message: _rt::string_lift(bytes15),
-                                    retry_after_ms: match l16 {
+                                    code: _rt::string_lift(bytes14),
+                                    message: _rt::string_lift(bytes17),
+                                    retry_after_ms: match l18 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l17 = *ptr1
+                                                let l19 = *ptr3
                                                     .add(4 + 5 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>();
-                                                l17 as u32
+                                                l19 as u32
                                             };
                                             Some(e)
                                         }
@@ -330,7 +384,138 @@ pub mod vaxel {
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result18
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says that a row of the plugin names an uploaded blob. What nobody has kept within a day is gone.
+            #[allow(async_fn_in_trait)]
+            pub fn keep(id: &str) -> ::core::result::Result<Info, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 6 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vaxel:blobs/blobs@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "keep"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result22 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1.add(8).cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                let l7 = *ptr1
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i64>();
+                                let l8 = *ptr1
+                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr1
+                                    .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                let l11 = *ptr1
+                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l12 = *ptr1
+                                    .add(16 + 5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len13 = l12;
+                                Info {
+                                    id: _rt::string_lift(bytes6),
+                                    size: l7 as u64,
+                                    media_type: _rt::string_lift(bytes10),
+                                    sha256: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l11.cast(), len13, len13)),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l14 = *ptr1.add(8).cast::<*mut u8>();
+                                let l15 = *ptr1
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len16 = l15;
+                                let bytes16 = _rt::Vec::from_raw_parts(
+                                    l14.cast(),
+                                    len16,
+                                    len16,
+                                );
+                                let l17 = *ptr1
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l18 = *ptr1
+                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len19 = l18;
+                                let bytes19 = _rt::Vec::from_raw_parts(
+                                    l17.cast(),
+                                    len19,
+                                    len19,
+                                );
+                                let l20 = i32::from(
+                                    *ptr1
+                                        .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                super::super::super::vaxel::types::types::Error {
+                                    code: _rt::string_lift(bytes16),
+                                    message: _rt::string_lift(bytes19),
+                                    retry_after_ms: match l20 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l21 = *ptr1
+                                                    .add(12 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                l21 as u32
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -585,7 +770,7 @@ pub mod vaxel {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// An address for the caller alone, at most five minutes.
+            /// A path at the tenant's own host for the caller alone, at most five minutes.
             #[allow(async_fn_in_trait)]
             pub fn download_url(
                 id: &str,
@@ -5288,9 +5473,9 @@ macro_rules! __export_described_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:vaxel:plugin@0.1.0:described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2687] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2717] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xff\x13\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9d\x14\x01A\x02\x01\
 A\x1d\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05\
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 '\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x03key\x02\x05value\x02\
@@ -5325,37 +5510,38 @@ eny\0\x03\x04\0\x06random\x01\x04\x01j\x01s\x01\x01\x01@\x03\x07purposes\x04data
 \x04\0\x06unseal\x01\x07\x03\0\x19vaxel:crypto/crypto@0.1.0\x05\x06\x01B\x06\x01\
 m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
 \x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x02\x04names\x05valueu\x01\0\x04\
-\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x18\x02\x03\x02\x01\
+\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x1a\x02\x03\x02\x01\
 \x01\x04\0\x05error\x03\0\0\x01p}\x01r\x04\x02ids\x04sizew\x0amedia-types\x06sha\
 256\x02\x04\0\x04info\x03\0\x03\x01r\x02\x02ids\x03urls\x04\0\x06upload\x03\0\x05\
-\x01j\x01\x04\x01\x01\x01@\x02\x0amedia-types\x04data\x02\0\x07\x04\0\x06create\x01\
-\x08\x01j\x01\x06\x01\x01\x01@\x02\x0amedia-types\x08max-sizew\0\x09\x04\0\x0aup\
-load-url\x01\x0a\x01@\x01\x02ids\0\x07\x04\0\x04stat\x01\x0b\x01j\x01\x02\x01\x01\
-\x01@\x03\x02ids\x06offsetw\x03leny\0\x0c\x04\0\x04read\x01\x0d\x01j\x01s\x01\x01\
-\x01@\x02\x02ids\x06ttl-msy\0\x0e\x04\0\x0cdownload-url\x01\x0f\x01j\0\x01\x01\x01\
-@\x01\x02ids\0\x10\x04\0\x06delete\x01\x11\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\
-\x01B\x06\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01\
-@\x03\x06plugins\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bv\
-axel:interop/interop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\
-\0\0\x01ks\x01r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\
-\x01j\x01\x04\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1b\
-vaxel:step-up/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\
-\0\0\x01o\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07\
-headers\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\
-\0\x08\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\
-\x01m\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\
-\x01j\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\
-\x01p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0a\
-connections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\
-\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\
-\x03jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03\
-jobs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.\
-0\x05\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\
-\0\x03all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x01B\x03\x01p}\x01@\
-\0\0\0\x04\0\x08describe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.0\x05\x0e\
-\x04\0\x1cvaxel:plugin/described@0.1.0\x04\0\x0b\x0f\x01\0\x09described\x03\0\0\0\
-G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
-n-rust\x060.61.1";
+\x01ks\x01j\x01\x04\x01\x01\x01@\x03\x0amedia-types\x04data\x02\x07subject\x07\0\
+\x08\x04\0\x06create\x01\x09\x01j\x01\x06\x01\x01\x01@\x03\x0amedia-types\x08max\
+-sizew\x07subject\x07\0\x0a\x04\0\x0aupload-url\x01\x0b\x01@\x01\x02ids\0\x08\x04\
+\0\x04keep\x01\x0c\x04\0\x04stat\x01\x0c\x01j\x01\x02\x01\x01\x01@\x03\x02ids\x06\
+offsetw\x03leny\0\x0d\x04\0\x04read\x01\x0e\x01j\x01s\x01\x01\x01@\x02\x02ids\x06\
+ttl-msy\0\x0f\x04\0\x0cdownload-url\x01\x10\x01j\0\x01\x01\x01@\x01\x02ids\0\x11\
+\x04\0\x06delete\x01\x12\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\x01B\x06\x02\x03\
+\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x03\x06plugi\
+ns\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bvaxel:interop/i\
+nterop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
+r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\x01j\x01\x04\
+\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1bvaxel:step-u\
+p/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\
+\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07header\
+s\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\
+\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\
+\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\
+\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01\
+p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconn\
+ections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01\
+B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03\
+jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jo\
+bs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\
+\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03\
+all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x01B\x03\x01p}\x01@\0\0\0\
+\x04\0\x08describe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.0\x05\x0e\x04\0\
+\x1cvaxel:plugin/described@0.1.0\x04\0\x0b\x0f\x01\0\x09described\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
+t\x060.61.1";
         };
     };
 }
@@ -5368,8 +5554,8 @@ pub use __export_described_impl as export_described;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2689] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1\x13\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2719] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xff\x13\x01A\x02\x01\
 A\x1b\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05\
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 '\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x03key\x02\x05value\x02\
@@ -5404,36 +5590,37 @@ eny\0\x03\x04\0\x06random\x01\x04\x01j\x01s\x01\x01\x01@\x03\x07purposes\x04data
 \x04\0\x06unseal\x01\x07\x03\0\x19vaxel:crypto/crypto@0.1.0\x05\x06\x01B\x06\x01\
 m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
 \x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x02\x04names\x05valueu\x01\0\x04\
-\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x18\x02\x03\x02\x01\
+\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x1a\x02\x03\x02\x01\
 \x01\x04\0\x05error\x03\0\0\x01p}\x01r\x04\x02ids\x04sizew\x0amedia-types\x06sha\
 256\x02\x04\0\x04info\x03\0\x03\x01r\x02\x02ids\x03urls\x04\0\x06upload\x03\0\x05\
-\x01j\x01\x04\x01\x01\x01@\x02\x0amedia-types\x04data\x02\0\x07\x04\0\x06create\x01\
-\x08\x01j\x01\x06\x01\x01\x01@\x02\x0amedia-types\x08max-sizew\0\x09\x04\0\x0aup\
-load-url\x01\x0a\x01@\x01\x02ids\0\x07\x04\0\x04stat\x01\x0b\x01j\x01\x02\x01\x01\
-\x01@\x03\x02ids\x06offsetw\x03leny\0\x0c\x04\0\x04read\x01\x0d\x01j\x01s\x01\x01\
-\x01@\x02\x02ids\x06ttl-msy\0\x0e\x04\0\x0cdownload-url\x01\x0f\x01j\0\x01\x01\x01\
-@\x01\x02ids\0\x10\x04\0\x06delete\x01\x11\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\
-\x01B\x06\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01\
-@\x03\x06plugins\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bv\
-axel:interop/interop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\
-\0\0\x01ks\x01r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\
-\x01j\x01\x04\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1b\
-vaxel:step-up/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\
-\0\0\x01o\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07\
-headers\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\
-\0\x08\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\
-\x01m\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\
-\x01j\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\
-\x01p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0a\
-connections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\
-\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\
-\x03jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03\
-jobs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.\
-0\x05\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\
-\0\x03all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x04\0<vaxel:plugin/\
-described-with-all-of-its-exports-removed@0.1.0\x04\0\x0b/\x01\0)described-with-\
-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwi\
-t-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01ks\x01j\x01\x04\x01\x01\x01@\x03\x0amedia-types\x04data\x02\x07subject\x07\0\
+\x08\x04\0\x06create\x01\x09\x01j\x01\x06\x01\x01\x01@\x03\x0amedia-types\x08max\
+-sizew\x07subject\x07\0\x0a\x04\0\x0aupload-url\x01\x0b\x01@\x01\x02ids\0\x08\x04\
+\0\x04keep\x01\x0c\x04\0\x04stat\x01\x0c\x01j\x01\x02\x01\x01\x01@\x03\x02ids\x06\
+offsetw\x03leny\0\x0d\x04\0\x04read\x01\x0e\x01j\x01s\x01\x01\x01@\x02\x02ids\x06\
+ttl-msy\0\x0f\x04\0\x0cdownload-url\x01\x10\x01j\0\x01\x01\x01@\x01\x02ids\0\x11\
+\x04\0\x06delete\x01\x12\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\x01B\x06\x02\x03\
+\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x03\x06plugi\
+ns\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bvaxel:interop/i\
+nterop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
+r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\x01j\x01\x04\
+\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1bvaxel:step-u\
+p/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\
+\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07header\
+s\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\
+\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\
+\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\
+\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01\
+p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconn\
+ections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01\
+B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03\
+jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jo\
+bs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\
+\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03\
+all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x04\0<vaxel:plugin/descri\
+bed-with-all-of-its-exports-removed@0.1.0\x04\0\x0b/\x01\0)described-with-all-of\
+-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-comp\
+onent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -28,14 +28,19 @@ class I18n {
     return this.#texts;
   }
 
-  /** What the person chose here, or else what the browser asks for. */
+  /** What was chosen or last shown here, or else what the browser asks for, or the organization's own. */
   start(fallback?: Locale): void {
-    const chosen = read('locale');
-    const browser = navigator.language.toLowerCase().startsWith('sv') ? 'sv' : undefined;
-    this.use(chosen === 'sv' || chosen === 'en' ? chosen : (fallback ?? browser ?? 'en'));
+    const browser = navigator.languages.map((tag) => known(tag.slice(0, 2).toLowerCase())).find((each) => each !== undefined);
+    this.#show(known(read('locale')) ?? known(read('last-locale')) ?? browser ?? fallback ?? 'en');
   }
 
+  /** The language of who is signed in; it stays after signing out, so that the page does not change under their hands. */
   use(locale: Locale): void {
+    this.#show(locale);
+    write('last-locale', locale);
+  }
+
+  #show(locale: Locale): void {
     this.locale = locale;
     document.documentElement.lang = locale;
   }
@@ -72,9 +77,27 @@ class I18n {
     return capital((new Date(at).getFullYear() === new Date(now).getFullYear() ? this.#longDay : this.#longYear).format(at));
   }
 
+  number(value: number, options?: Intl.NumberFormatOptions): string {
+    return new Intl.NumberFormat(this.#tag, options).format(value);
+  }
+
+  /** A weekday's name, 0 for Sunday. */
+  weekday(day: number): string {
+    return new Intl.DateTimeFormat(this.#tag, { weekday: 'long', timeZone: 'UTC' }).format(Date.UTC(2023, 0, 1 + day));
+  }
+
+  /** A calendar day as the server names it, `2026-11-22`, wherever the reader is. */
+  calendarDay(day: string): string {
+    return new Intl.DateTimeFormat(this.#tag, { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' }).format(Date.parse(`${day}T00:00:00Z`));
+  }
+
   list(items: string[]): string {
     return this.#list.format(items);
   }
+}
+
+function known(tag: string | null): Locale | undefined {
+  return tag === 'sv' || tag === 'en' ? tag : undefined;
 }
 
 function capital(text: string): string {

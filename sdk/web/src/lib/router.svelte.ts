@@ -2,10 +2,21 @@
 
 class Router {
   path = $state(location.pathname);
+  search = $state(location.search);
+  /** Set while something unsaved stands here: it is given the way on, and decides whether to take it. */
+  hold: ((leave: () => void) => void) | undefined;
 
   constructor() {
     addEventListener('popstate', () => {
-      this.path = location.pathname;
+      const to = location.pathname + location.search;
+      if (!this.hold || to === this.path + this.search) {
+        this.path = location.pathname;
+        this.search = location.search;
+        return;
+      }
+      // The browser has moved already: it is put back until the answer is known.
+      history.pushState(null, '', this.path + this.search);
+      this.go(to);
     });
     addEventListener('click', (event) => this.#follow(event));
   }
@@ -16,14 +27,33 @@ class Router {
     return match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
   }
 
+  /** The second part of `/plugins/<plugin>`. */
+  get plugin(): string | undefined {
+    return /^\/plugins\/([a-z][a-z0-9-]*)/.exec(this.path)?.[1];
+  }
+
+  /** `/x/<plugin>/<page>/<path>`. */
+  get page(): { plugin: string; page: string; path: string } | undefined {
+    const [, plugin, page, path] = /^\/x\/([^/]+)\/([^/]+)(?:\/(.*))?$/.exec(this.path) ?? [];
+    return plugin === undefined || page === undefined ? undefined : { plugin, page, path: decoded(path ?? '') };
+  }
+
   get place(): string {
     return this.path.split('/')[1] ?? '';
   }
 
   go(path: string, replace = false): void {
-    if (path === this.path) return;
+    if (path === this.path + this.search) return;
+    if (this.hold) {
+      this.hold(() => {
+        this.hold = undefined;
+        this.go(path, replace);
+      });
+      return;
+    }
     history[replace ? 'replaceState' : 'pushState'](null, '', path);
     this.path = location.pathname;
+    this.search = location.search;
   }
 
   #follow(event: MouseEvent): void {
@@ -32,9 +62,18 @@ class Router {
     if (!link || link.target || link.origin !== location.origin || link.hasAttribute('download')) return;
     if (link.hash !== '' || link.dataset.external !== undefined) return;
     event.preventDefault();
-    this.go(link.pathname);
+    this.go(link.pathname + link.search);
+  }
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
   }
 }
 
 export const router = new Router();
 export const chatPath = (conversation: string) => `/chat/${encodeURIComponent(conversation)}`;
+export const pluginPath = (plugin: string, part = '') => `/plugins/${plugin}${part && `/${part}`}`;

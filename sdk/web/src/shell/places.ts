@@ -1,6 +1,8 @@
 /** The places of the product for this person: what is switched off or not allowed is not in the list. */
 
 import { i18n } from '../i18n/i18n.svelte.ts';
+import { router } from '../lib/router.svelte.ts';
+import { pages } from '../state/pages.svelte.ts';
 import { session } from '../state/session.svelte.ts';
 import type { IconName } from '../ui/icons.ts';
 
@@ -14,6 +16,9 @@ export interface Place {
 export function places(): Place[] {
   const { nav } = i18n.t;
   const list: Place[] = [session.has('chat') ? { id: 'chat', path: '/', name: nav.chat, icon: 'chat' } : { id: 'home', path: '/', name: nav.home, icon: 'home' }];
+  for (const { plugin, page, title } of pages.shown) {
+    list.push({ id: `page:${plugin}/${page}`, path: `/x/${plugin}/${page}`, name: title, icon: 'page' });
+  }
   if (session.admin) {
     list.push({ id: 'people', path: '/people', name: nav.people, icon: 'people' });
     list.push({ id: 'plugins', path: '/plugins', name: nav.plugins, icon: 'plug' });
@@ -27,6 +32,8 @@ export function placeOf(segment: string): string | undefined {
   if (segment === '' || segment === 'login' || segment === 'invite') return session.has('chat') ? 'chat' : 'home';
   // Switched off while somebody was in it: the address stays theirs until it is on again.
   if (segment === 'chat') return session.has('chat') ? 'chat' : 'home';
+  // Also one that is gone: whoever is on it is told so.
+  if (segment === 'x') return router.page && `page:${router.page.plugin}/${router.page.page}`;
   if (segment === 'people' || segment === 'plugins') return session.admin ? segment : undefined;
   return segment === 'settings' ? 'settings' : undefined;
 }

@@ -4,6 +4,7 @@ import type { Conversation, ConversationId, Message, MessageId, UserId } from '@
 import { Heard, Problem } from '@vaxel/client';
 import { SvelteMap } from 'svelte/reactivity';
 import { i18n } from '../i18n/i18n.svelte.ts';
+import { deletions } from './deletions.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
 import { people } from './people.svelte.ts';
 import { client, explain, session } from './session.svelte.ts';
@@ -14,15 +15,12 @@ import { shell } from './shell.svelte.ts';
 const UNREAD_MAX = 100;
 /** How long "is writing" stands without a new sign. */
 const TYPING_MS = 6_000;
-const UNDO_MS = 10_000;
 
 class Chat {
   readonly byId = new SvelteMap<ConversationId, Conversation>();
   /** Plain, since what changes is inside each: a timeline may be made while something is being derived. */
   readonly timelines = new Map<ConversationId, Timeline>();
   readonly typing = new SvelteMap<ConversationId, ReadonlyMap<UserId, number>>();
-  /** Hidden at once, deleted when the time for undo is over. */
-  readonly leaving = new SvelteMap<MessageId, ReturnType<typeof setTimeout>>();
   loaded = $state(false);
   problem = $state<string | undefined>();
   readonly sorted = $derived(
@@ -113,7 +111,9 @@ class Chat {
       else void this.fetchOne(conversation).catch(() => undefined);
     });
     client.on('chat.typing', ({ conversation, user }) => this.#typing(conversation, user, Date.now() + TYPING_MS));
-    addEventListener('pagehide', () => this.#deleteNow());
+    deletions.done = (message) => this.#deleted(message.conversation, message.id);
+    session.beforeLeaving = () => deletions.settle();
+    addEventListener('pagehide', () => deletions.leave());
   }
 
   clear(): void {
@@ -153,13 +153,6 @@ class Chat {
     }
   }
 
-  remove(message: Message): void {
-    const timer = setTimeout(() => void this.#delete(message), UNDO_MS);
-    this.leaving.set(message.id, timer);
-    const action = { label: i18n.t.undo, run: () => this.#keep(message.id) };
-    toasts.show(i18n.t.chat.deletedToast, { action, forMs: UNDO_MS });
-  }
-
   replace(message: Message): void {
     this.timelines.get(message.conversation)?.patch(message.id, () => message);
     const held = this.byId.get(message.conversation);
@@ -181,6 +174,7 @@ class Chat {
 
   #created(message: Message, localId: string | undefined): void {
     const mine = message.author === session.user;
+    people.met(message.author);
     if (mine && localId) outbox.arrived(localId);
     const timeline = this.timelines.get(message.conversation);
     const isNew = !timeline?.find(message.id);
@@ -229,7 +223,7 @@ class Chat {
     this.timelines.get(conversation)?.patch(id, gone);
     const last = this.byId.get(conversation)?.last_message;
     if (last?.id === id) this.#change(conversation, { last_message: gone(last) });
-    this.#keep(id);
+    deletions.keep(id);
   }
 
   #gone(conversation: ConversationId): void {
@@ -239,27 +233,6 @@ class Chat {
 
   left(conversation: ConversationId): void {
     this.#gone(conversation);
-  }
-
-  async #delete(message: Message): Promise<void> {
-    try {
-      await client.call('plugins/chat/messages.delete', { message: message.id });
-      this.#deleted(message.conversation, message.id);
-    } catch (error) {
-      this.#keep(message.id);
-      toasts.problem(error);
-    }
-  }
-
-  #keep(id: MessageId): void {
-    clearTimeout(this.leaving.get(id));
-    this.leaving.delete(id);
-  }
-
-  /** The page goes away before the time for undo is over: what was asked for is done. */
-  #deleteNow(): void {
-    for (const id of this.leaving.keys()) client.callAndLeave('plugins/chat/messages.delete', { message: id });
-    for (const timer of this.leaving.values()) clearTimeout(timer);
   }
 
   #typing(conversation: ConversationId, user: UserId, until: number): void {

@@ -2,11 +2,16 @@
 
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { chat } from './chat.svelte.ts';
+import { deletions } from './deletions.svelte.ts';
 import { drafts } from './drafts.svelte.ts';
 import { outbox } from './outbox.svelte.ts';
+import { pages } from './pages.svelte.ts';
 import { people } from './people.svelte.ts';
 import { client, session } from './session.svelte.ts';
 import { toasts } from './toasts.svelte.ts';
+
+/** They have just come from another page: there is more to take in than usual. */
+const RETURN_MS = 20_000;
 
 export function startLive(): void {
   session.watch();
@@ -16,6 +21,7 @@ export function startLive(): void {
   client.on('plugins.switched', ({ plugin, enabled }) => {
     const news = session.has(plugin) !== enabled;
     void follow(() => session.switched(plugin, enabled));
+    pages.switched(plugin);
     // Whoever switched it has been told.
     if (news && !session.admin) {
       const name = i18n.t.plugins.known[plugin]?.name ?? plugin;
@@ -28,6 +34,7 @@ export function startLive(): void {
   });
   client.onReady((resumed) => {
     void people.fetchPresence().catch(() => undefined);
+    if (session.has('chat')) deletions.resume();
     if (resumed) outbox.flush();
     else {
       void people.fetch().catch(() => undefined);
@@ -40,6 +47,7 @@ export function startLive(): void {
 
 /** Asks who we are and what is switched on, and fetches what has come. */
 export function refreshSession(): Promise<void> {
+  void pages.fetch();
   return follow(() => session.refresh());
 }
 
@@ -52,9 +60,21 @@ async function follow(change: () => Promise<void> | void): Promise<void> {
   await chat.refetch();
 }
 
+/** Somebody comes back from another service, where they agreed to a connection or did not. */
+function greetReturn(): void {
+  const how = new URLSearchParams(location.search).get('connection');
+  if (how === null) return;
+  history.replaceState(null, '', location.pathname);
+  const { connectionMade, connectionFailed } = i18n.t.plugins;
+  toasts.show(how === 'made' ? connectionMade : connectionFailed, { tone: how === 'made' ? 'plain' : 'alert', forMs: RETURN_MS });
+}
+
 /** Called once for each session, before anything of it is shown. */
 export function openSession(): void {
+  greetReturn();
   people.clear();
+  pages.clear();
+  void pages.fetch();
   chat.clear();
   drafts.load();
   void people.fetch().catch(() => undefined);

@@ -48,7 +48,10 @@ class People {
   }
 
   watch(): void {
-    client.on('presence.changed', ({ user, status }) => this.presence.set(user, status));
+    client.on('presence.changed', ({ user, status }) => {
+      this.presence.set(user, status);
+      this.met(user);
+    });
     const alive = () => {
       this.#say('online');
       clearTimeout(this.#awayTimer);
@@ -87,7 +90,12 @@ class People {
     this.loaded = true;
   }
 
-  /** Somebody new wrote: fetch once, not once per message. */
+  /** Somebody is here or wrote: whoever is not known, or was only invited, is looked up. */
+  met(id: UserId): void {
+    if (this.byId.get(id)?.active !== true) this.#miss(id);
+  }
+
+  /** Somebody new: fetch once, not once per message. */
   #miss(id: UserId): void {
     if (!this.loaded || id === '' || this.#asked.has(id)) return;
     this.#asked.add(id);

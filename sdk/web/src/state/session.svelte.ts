@@ -18,6 +18,8 @@ class SessionState {
   line = $state<SocketState>('idle');
   offline = $state(false);
   ended = $state(false);
+  /** What must still be done while there is a session to do it in. */
+  beforeLeaving: () => Promise<void> = () => Promise.resolve();
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
 
   get user(): string {
@@ -41,6 +43,9 @@ class SessionState {
     this.phase = 'starting';
     try {
       this.info = await client.info();
+      // A link from the start page brings the language that was read there along.
+      const along = /^#demo=\w+&lang=(sv|en)$/.exec(location.hash)?.[1];
+      if (along === 'sv' || along === 'en') i18n.choose(along);
       i18n.start(this.info.tenant?.locale);
       if (!this.info.tenant) {
         this.phase = 'start';
@@ -80,6 +85,7 @@ class SessionState {
 
   /** Leaving by choice takes what was begun here along; a session that merely ended keeps it. */
   async leave(): Promise<void> {
+    await this.beforeLeaving();
     for (const key of [...keys(`draft:${this.user}:`), ...keys(`outbox:${this.user}:`)]) write(key, null);
     client.disconnect();
     await client.session.logout().catch(() => undefined);

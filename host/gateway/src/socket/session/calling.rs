@@ -25,6 +25,7 @@ impl Session {
         method: String,
         params: Value,
         idempotency_key: Option<String>,
+        proof: Option<String>,
     ) -> Result<(), Bye> {
         let Some(claims) = self.outbox.claims() else {
             self.say_error(Some(id), &Problem::from(Reason::Unauthenticated));
@@ -50,6 +51,7 @@ impl Session {
             claims: Some(claims),
             peer: self.peer,
             http: None,
+            proof,
             origin: Arc::clone(&self.origin),
         };
         let gateway = self.gateway.clone();

@@ -1,32 +1,21 @@
-//! `plugins/*`: what can be switched on, and switching it.
+//! `plugins/list`: what can be switched on here, and how it is doing.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use vaxel_core::{PluginId, Problem, Reason, TenantId};
-use vaxel_runtime::{Capability, RuntimeError};
+use serde::Serialize;
+use vaxel_core::{PluginId, Problem, TenantId};
+use vaxel_runtime::Capability;
 
-use super::registry::{Access, Done, Invocation, Nothing, Registry, Reply};
-use super::schema;
+use super::StateView;
+use crate::rpc::registry::{Access, Invocation, Nothing, Registry, Reply};
+use crate::rpc::schema;
 use crate::{Gateway, GatewayError};
 
-pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
+pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
     registry.add(
         "plugins/list",
         "The plugins of this server.",
         Access::User,
         list,
-    )?;
-    registry.add(
-        "plugins/enable",
-        "Switches a plugin on.",
-        Access::Admin,
-        enable,
-    )?;
-    registry.add(
-        "plugins/disable",
-        "Switches a plugin off.",
-        Access::Admin,
-        disable,
     )?;
     Ok(())
 }
@@ -36,11 +25,13 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 struct PluginView {
     #[schemars(schema_with = "schema::plugin_id")]
     id: PluginId,
+    /// The version that runs here, or would if it were switched on.
     version: String,
     name: String,
     /// What it does.
     summary: String,
     enabled: bool,
+    state: StateView,
     /// It was switched on, and now asks for more than was granted then.
     needs_consent: bool,
     /// What it asks for, and why; administrators see it before they agree.
@@ -72,14 +63,6 @@ struct PluginList {
     items: Vec<PluginView>,
 }
 
-/// One plugin.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Which {
-    #[schemars(schema_with = "schema::plugin_id")]
-    plugin: PluginId,
-}
-
 /// The ids of what is on.
 pub(crate) fn enabled(gateway: &Gateway, tenant: TenantId) -> Vec<String> {
     gateway
@@ -89,33 +72,6 @@ pub(crate) fn enabled(gateway: &Gateway, tenant: TenantId) -> Vec<String> {
         .filter(|plugin| plugin.enabled)
         .map(|plugin| plugin.id.to_string())
         .collect()
-}
-
-fn refused(error: RuntimeError) -> Problem {
-    if error.reason() == Reason::Internal {
-        tracing::error!(%error, "a plugin could not be switched");
-    }
-    error.problem()
-}
-
-/// Tells whoever is here, and writes it down.
-async fn switched(
-    gateway: &Gateway,
-    invocation: &Invocation,
-    plugin: &PluginId,
-    enabled: bool,
-) -> Result<(), Problem> {
-    gateway.tell_plugin_switched(invocation.tenant.id, plugin, enabled);
-    let action = if enabled {
-        "plugins.enable"
-    } else {
-        "plugins.disable"
-    };
-    gateway
-        .identity()
-        .record_act(&invocation.cx, action, plugin.as_str())
-        .await
-        .map_err(super::session::refused)
 }
 
 async fn list(
@@ -136,6 +92,7 @@ async fn list(
                 name: plugin.name,
                 summary: plugin.summary,
                 enabled: plugin.enabled,
+                state: plugin.state.into(),
                 needs_consent: plugin.needs_consent,
                 capabilities: is_admin.then(|| asked.collect()),
                 unavailable: plugin.unavailable.filter(|_| is_admin),
@@ -145,32 +102,4 @@ async fn list(
         items: items.collect(),
     }
     .into())
-}
-
-async fn enable(
-    gateway: Gateway,
-    invocation: Invocation,
-    params: Which,
-) -> Result<Reply<Done>, Problem> {
-    gateway
-        .runtime()
-        .enable(&invocation.cx, &params.plugin)
-        .await
-        .map_err(refused)?;
-    switched(&gateway, &invocation, &params.plugin, true).await?;
-    Ok(Done {}.into())
-}
-
-async fn disable(
-    gateway: Gateway,
-    invocation: Invocation,
-    params: Which,
-) -> Result<Reply<Done>, Problem> {
-    gateway
-        .runtime()
-        .disable(&invocation.cx, &params.plugin)
-        .await
-        .map_err(refused)?;
-    switched(&gateway, &invocation, &params.plugin, false).await?;
-    Ok(Done {}.into())
 }
