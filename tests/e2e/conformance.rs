@@ -129,7 +129,7 @@ async fn a_file_is_uploaded_kept_fetched_and_removed_and_lies_sealed() {
         .await
         .unwrap();
     assert_eq!(gets(&bertil, &fetched["url"], None).await.status(), 200);
-    let found = scan::occurrences(&host.data(), &["Ritning över källaren"]);
+    let found = scan::occurrences(host.data(), &["Ritning över källaren"]);
     assert!(found.is_empty(), "{found:?}");
 
     asks(&anna, "file.drop", json!({"id": id})).await.unwrap();

@@ -178,7 +178,7 @@ fn a_proof_is_spent_even_where_the_call_fails() {
 fn values_for_a_time_are_gone_after_it_and_links_too() {
     let mock = Mock::new(handle);
     let link = mock
-        .act(|| {
+        .run(|| {
             storage::put_for("code", b"1234", 1_000)?;
             crypto::seal("invite", b"anna", 1_000)
         })
@@ -238,7 +238,7 @@ fn hooks_events_pages_and_requests_run_as_the_host_runs_them() {
     mock.run(|| on_event(event)).unwrap();
     assert_eq!(mock.keys(), [b"one".to_vec()]);
     let page = mock
-        .act(|| show("main", pages::Request::default()))
+        .run(|| show("main", pages::Request::default()))
         .unwrap();
     assert_eq!(page["title"], "main");
     let answer = mock.run(|| serve(Incoming::default())).unwrap();

@@ -94,13 +94,16 @@ pub(crate) fn sum(tx: &mut Transaction) -> Result<u64, StorageError> {
     Ok(u64::try_from(sum.unwrap_or(0)).unwrap_or(0))
 }
 
-/// Blobs behind `after`, of one plugin or of all: key, plugin, id, row.
+/// A blob as it is listed: the key of its row, its plugin, its id, its row.
+pub(crate) type Listed = (Vec<u8>, PluginId, u128, Row);
+
+/// Blobs behind `after`, of one plugin or of all.
 pub(crate) fn list(
     tx: &mut Transaction,
     plugin: Option<&PluginId>,
     after: Option<&[u8]>,
     limit: usize,
-) -> Result<Vec<(Vec<u8>, PluginId, u128, Row)>, StorageError> {
+) -> Result<Vec<Listed>, StorageError> {
     let prefix = plugin.map(prefix_of).unwrap_or_default();
     let page = tx.scan(SPACE, &prefix, after, limit, Order::Ascending)?;
     let rows = page.entries.into_iter().filter(|(key, _)| key != SUM);

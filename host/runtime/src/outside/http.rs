@@ -59,7 +59,7 @@ impl Guest {
                 Ok(Prepared::Heard(answer)) => answer,
                 Ok(Prepared::Leaving(ticket, outgoing)) => {
                     slots.push((slot, ticket));
-                    leaving.push(outgoing);
+                    leaving.push(*outgoing);
                     // Until it has its own.
                     Err(guest_error("unavailable", "no answer"))
                 }
@@ -254,13 +254,13 @@ fn hosts(context: &Context) -> BTreeSet<String> {
         .collect()
 }
 
-async fn send_all(egress: Egress, tenant: TenantId, leaving: Vec<Box<Leaving>>) -> Vec<Answer> {
+async fn send_all(egress: Egress, tenant: TenantId, leaving: Vec<Leaving>) -> Vec<Answer> {
     let mut running = tokio::task::JoinSet::new();
     let mut answers: Vec<Answer> = Vec::new();
     for (at, one) in leaving.into_iter().enumerate() {
         answers.push(Err(guest_error("unavailable", "no answer")));
         let egress = egress.clone();
-        running.spawn(async move { (at, send(&egress, tenant, *one).await) });
+        running.spawn(async move { (at, send(&egress, tenant, one).await) });
     }
     while let Some(done) = running.join_next().await {
         if let Ok((at, answer)) = done

@@ -24,11 +24,7 @@ const CANARY: &str = "globex";
 const LOOKS: usize = 96;
 
 /// What the notice board asks for from its next version on.
-const SUBSCRIBES: &str = "
-[[subscriptions]]
-topic = \"chat.message.created\"
-reason = \"Puts up messages that begin with #anslag\"
-";
+const SUBSCRIBES: &str = include_str!("board-next.toml");
 
 /// What makes the lunch list's next version fail now and then.
 const DRILL: &str = "

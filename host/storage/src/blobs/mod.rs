@@ -11,10 +11,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
-use vaxel_core::TenantId;
+use vaxel_core::{TenantId, UnixMs};
 
 use crate::disk::sync_dir;
 use crate::engine::Shared;
@@ -100,18 +100,22 @@ impl Storage {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(reading()(error)),
         };
+        let now = self.shared().clock.now();
         let mut files = Vec::new();
         for entry in entries {
             let path = entry.map_err(reading())?.path();
             let written = fs::metadata(&path).and_then(|meta| meta.modified());
-            let Ok(written) = written else {
+            let Some(written) = written
+                .ok()
+                .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            else {
                 // Gone meanwhile.
                 continue;
             };
-            let idle = now().duration_since(written).unwrap_or_default();
+            let written = UnixMs(u64::try_from(written.as_millis()).unwrap_or(u64::MAX));
             files.push(BlobFile {
                 id: id_of(&path),
-                idle_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX),
+                idle_ms: now.since(written),
                 path,
             });
         }
@@ -145,15 +149,6 @@ impl Shared {
         let path = path_of(&self.blobs_of(tenant), id);
         BlobReader::open(&path, Arc::clone(&self.keyring), tenant, id)
     }
-}
-
-/// The file system's own clock: it is compared with what the file system wrote, and with nothing else.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the age of a file, by the clock that dated it"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 fn remove(path: &Path) -> Result<(), StorageError> {

@@ -67,7 +67,9 @@ fn put_up(text: &str) -> Result<()> {
         )));
     }
     let me = identity::user()?;
-    let profile = identity::profiles(&[me.clone()])?.pop().flatten();
+    let profile = identity::profiles(std::slice::from_ref(&me))?
+        .pop()
+        .flatten();
     let notice = Notice {
         by: profile
             .map(|profile| profile.display_name)

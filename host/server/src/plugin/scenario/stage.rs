@@ -111,7 +111,7 @@ impl Stage {
         )?;
         let plugin = runtime.install(package).await?;
         let (tell, told) = mpsc::channel(EVENTS_MAX);
-        let mut stage = Self {
+        let stage = Self {
             runtime,
             storage,
             clock,
@@ -125,7 +125,7 @@ impl Stage {
         Ok(stage)
     }
 
-    async fn prepare(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+    async fn prepare(&self, scenario: &Scenario) -> anyhow::Result<()> {
         let cx = self.cx(Actor::System);
         match &scenario.grants {
             None => self.runtime.enable(&cx, &self.plugin).await?,
