@@ -96,7 +96,11 @@ fn forms(secrets: &[String]) -> Vec<Vec<u8>> {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         let json = serde_json::to_string(secret).unwrap_or_default();
-        let json = json.trim_matches('"').to_owned();
+        // One quote at each end: a secret may end in one of its own.
+        let json = json
+            .strip_prefix('"')
+            .and_then(|json| json.strip_suffix('"'));
+        let json = json.unwrap_or_default().to_owned();
         forms.extend([
             secret.clone().into_bytes(),
             form.replace('+', "%20").into_bytes(),

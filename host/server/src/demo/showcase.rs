@@ -21,7 +21,7 @@ struct Packages;
 const CANARY: &str = "globex";
 
 /// Looks that people take at the new version: more than a rollout needs to judge it.
-const LOOKS: usize = 96;
+const LOOKS: usize = 24;
 
 /// What the notice board asks for from its next version on.
 const SUBSCRIBES: &str = include_str!("board-next.toml");
@@ -31,7 +31,7 @@ const DRILL: &str = "
 [settings.properties.drill]
 type = \"boolean\"
 title = \"Drill\"
-description = \"Fails one look in eight on purpose, so that it can be watched how a rollout is stopped.\"
+description = \"Fails one look in four on purpose, so that it can be watched how a rollout is stopped.\"
 default = true
 ";
 

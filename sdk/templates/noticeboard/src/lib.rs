@@ -106,10 +106,10 @@ fn heard(event: events::Event) -> Result<()> {
     storage::put_json_for(key, &notice, 14 * DAY_MS)
 }
 
-/// For showing how a host stops a version that misbehaves: where the setting `drill` is, every eighth look fails.
+/// For showing how a host stops a version that misbehaves: where the setting `drill` is, every fourth look fails.
 #[allow(clippy::panic, reason = "this is the drill")]
 fn drill() -> Result<()> {
-    if config::get("drill")? == Some(true) && clock::now_ms().is_multiple_of(8) {
+    if config::get("drill")? == Some(true) && clock::now_ms().is_multiple_of(4) {
         panic!("a drill: this version fails on purpose");
     }
     Ok(())
