@@ -327,7 +327,7 @@ test("random trees never bring a script and never break the page", { timeout: 30
   await signIn(page, acme, "anna");
   const outcomes = { drawn: 0, refused: 0 };
   await page.goto(at("/x/paged/echo/0"));
-  for (let seed = 1; seed <= 60; seed += 1) {
+  for (let seed = 1; seed <= 30; seed += 1) {
     const made = JSON.stringify(tree(dice(seed)));
     await call(server, "acme", "anna", "plugins/show_page", { plugin: "paged", page: "echo", sent: { action: "put", inputs: { tree: made } } });
     // Within the app: an address of its own for each.
@@ -352,7 +352,7 @@ test("random trees never bring a script and never break the page", { timeout: 30
     assert.equal(answer.status === 200, drawn === 1, `seed ${seed}: both draw it or neither: ${made}`);
   }
   console.log(`    ${outcomes.drawn} drawn, ${outcomes.refused} refused`);
-  assert.ok(outcomes.drawn > 10 && outcomes.refused > 5, JSON.stringify(outcomes));
+  assert.ok(outcomes.drawn > 5 && outcomes.refused > 5, JSON.stringify(outcomes));
   assert.deepEqual(asked.filter((url) => new URL(url).origin !== new URL(acme).origin), []);
   assertFine(page, REFUSED);
   await page.context().close();

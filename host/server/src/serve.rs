@@ -115,7 +115,7 @@ pub(crate) async fn run(
 fn tell_addresses(house: &House) {
     let tenants = house.identity.tenants();
     for tenant in tenants.iter().take(ADDRESSES_TOLD_MAX) {
-        tracing::info!("{} is at {}", tenant.name, house.address_of(tenant));
+        tracing::info!("{} is at {}", tenant.slug, house.address_of(tenant));
     }
     match tenants.len() {
         0 => tracing::info!("no organizations yet; add one with `vaxel tenant add`"),

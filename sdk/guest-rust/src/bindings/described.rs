@@ -3437,7 +3437,8 @@ pub mod vaxel {
             pub type Error = super::super::super::vaxel::types::types::Error;
             #[allow(unused_unsafe, clippy::all)]
             /// Runs the job once. `key` names this run: scheduling it again moves it. A time that is past means at once. At most
-            /// 10,000 wait for one plugin in one tenant.
+            /// 10,000 wait for one plugin in one tenant; a run that is due within a second continues the chain of events that led
+            /// to it, of which there may be eight.
             #[allow(async_fn_in_trait)]
             pub fn at(
                 job: &str,
@@ -4327,8 +4328,8 @@ pub mod vaxel {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// As `put`, for a time: `ttl-ms` after the commit the value is there no more, for `get` and `scan` alike. At most
-            /// ten years. A later `put` makes it stay.
+            /// As `put`, for a time: `ttl-ms` after the call's own time the value is there no more, for `get` and `scan` alike. At
+            /// most ten years. A later `put` makes it stay. It is no counter.
             #[allow(async_fn_in_trait)]
             pub fn put_for(
                 key: &[u8],

@@ -30,6 +30,7 @@ pub mod exports {
                     pub user: ::core::option::Option<_rt::String>,
                     pub at_ms: u64,
                     pub attempt: u32,
+                    /// Both are left empty where they are larger than 128 KiB together, or a part of that where several hooks are told.
                     pub params: _rt::Vec<u8>,
                     pub answer: _rt::Vec<u8>,
                 }

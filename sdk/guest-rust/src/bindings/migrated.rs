@@ -187,7 +187,8 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// Brings a tenant's rows from the data version `from` of the manifest before to this one's. Called until it is done;
-                    /// each step is one transaction. Calls wait meanwhile; a step that fails for good puts every row back as it was.
+                    /// each step is one transaction of at most 300 rows. Calls are refused meanwhile. It can only read and change rows: no
+                    /// `append`, no events, no jobs. A step that fails for good puts every row back as it was.
                     #[allow(async_fn_in_trait)]
                     fn migrate(
                         from: u32,
