@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
-use vaxel_storage::{StorageError, Transaction};
+use vaxel_storage::{Space, StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
 use crate::blobs;
@@ -334,6 +334,8 @@ impl Going {
             inner.check_rows(&self.context, &self.gate)?;
         }
         let mut tx = inner.storage.begin(self.context.tenant());
+        let own = Space::plugin(&self.context.plugin.manifest.id);
+        tx.limit(own, inner.limits.plugin_stored_bytes);
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
@@ -468,7 +470,13 @@ impl Going {
                 self.account.note_conflict(inner.clock.now(), version);
                 Ok(Attempt::Conflict)
             }
-            Err(error) => Err(storage_problem(&error)),
+            Err(error) => {
+                if matches!(error, StorageError::Full) {
+                    let (now, alarms) = (inner.clock.now(), inner.alarms.as_ref());
+                    self.account.note_full(now, alarms);
+                }
+                Err(storage_problem(&error))
+            }
         }
     }
 

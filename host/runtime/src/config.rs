@@ -83,6 +83,10 @@ pub struct Limits {
     pub tenant_calls_burst: u32,
     /// The largest blob.
     pub blob_bytes: u64,
+    /// What the rows of one plugin in one tenant may take, keys and seals included.
+    pub plugin_stored_bytes: u64,
+    /// What the blobs of one plugin in one tenant may take.
+    pub plugin_blob_bytes: u64,
     /// What all blobs of one tenant may take.
     pub tenant_blob_bytes: u64,
     /// Calls of one tenant that wait for the outside, in the place of nobody.
@@ -115,6 +119,9 @@ impl Default for Limits {
             tenant_calls_per_second: 20_000,
             tenant_calls_burst: 40_000,
             blob_bytes: 2 << 30,
+            // A quarter of what a tenant has, so that one plugin never takes all.
+            plugin_stored_bytes: 16 << 30,
+            plugin_blob_bytes: 128 << 30,
             tenant_blob_bytes: 256 << 30,
             tenant_outside: 32,
             // Three hundred a minute.

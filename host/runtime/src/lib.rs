@@ -45,7 +45,9 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
-pub use ledger::{Budget, BudgetState, DayUse, LifeUse, Metric, WorkUse, WouldTouch, WouldUse};
+pub use ledger::{
+    Budget, BudgetState, DayUse, LifeUse, Metric, Stored, WorkUse, WouldTouch, WouldUse,
+};
 pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,

@@ -188,6 +188,36 @@ async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_n
 }
 
 #[tokio::test]
+async fn a_plugin_that_stores_as_much_as_it_may_is_refused_and_harms_nobody() {
+    let house = House::with(|config| config.limits.plugin_stored_bytes = 50_000).await;
+    let text = "x".repeat(20_000);
+    let store = async |tenant| {
+        let params = json!({"text": text});
+        house.call(tenant, "read_write_scan", params).await
+    };
+    store(ACME).await.unwrap();
+    store(ACME).await.unwrap();
+    for _ in 0..3 {
+        let refused = store(ACME).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::LimitReached);
+        assert_eq!(refused.code, "plugin-storage");
+    }
+    {
+        let told = house.alarms.0.lock().unwrap();
+        let told = told.iter().filter(|(_, code)| *code == "plugin.storage");
+        assert_eq!(told.count(), 1, "once a day");
+    }
+    store(GLOBEX).await.unwrap();
+    house.call(ACME, "ok", json!({})).await.unwrap();
+    let stored = house.runtime.stored(ACME, &faulty()).await.unwrap();
+    assert!(stored.row_bytes > 40_000 && stored.row_bytes <= 50_000);
+    let other = house.runtime.stored(GLOBEX, &faulty()).await.unwrap();
+    assert!(other.row_bytes > 20_000 && other.row_bytes < 25_000);
+    let state = house.runtime.budget(ACME).unwrap();
+    assert_eq!(state.stored_bytes_max, 50_000);
+}
+
+#[tokio::test]
 async fn what_a_plugin_would_have_touched_is_not_what_it_asks_for() {
     let house = House::new().await;
     house
@@ -209,6 +239,53 @@ async fn what_a_plugin_would_have_touched_is_not_what_it_asks_for() {
         touched.unused,
         ["events", "identity", "clock", "crypto", "log"]
     );
+}
+
+#[tokio::test]
+async fn what_a_plugin_would_have_touched_is_replayed_from_what_happened() {
+    let house = House::new().await;
+    let told = async |text: &str| {
+        let params = json!({"text": text});
+        house.call(ACME, "publish", params).await.unwrap();
+    };
+    told("long ago").await;
+    house.clock.advance_ms(2 * DAY_MS);
+    told("one").await;
+    told("two").await;
+    told("trap").await;
+    for _ in 0..2 {
+        let params = json!({"key": "n"});
+        house.call(ACME, "counter", params).await.unwrap();
+    }
+    // Nobody has it on: it is asked about before anybody consents.
+    let worker = house.runtime.install(support::fixture("worker"));
+    let worker = worker.await.unwrap();
+    let before = house.storage.cursor(ACME);
+    let touched = async |days| {
+        let touched = house.runtime.would_touch(ACME, &worker, None, days).await;
+        touched.unwrap()
+    };
+    let today = touched(1).await;
+    assert_eq!(house.storage.cursor(ACME), before, "nothing is kept");
+    assert_eq!(today.events_replayed, 3);
+    let of = |touched: &vaxel_runtime::WouldTouch, ask: &str| {
+        let item = touched.items.iter().find(|item| item.ask == ask);
+        item.unwrap().uses
+    };
+    assert_eq!(of(&today, "events:faulty.told"), 3);
+    assert_eq!(of(&today, "after:faulty/counter"), 2);
+    // Of its manifest it used what these events and its jobs made it use, and nothing else.
+    assert!(of(&today, "storage") >= 2);
+    for ask in ["identity", "crypto", "schedule", "events:echo.heard"] {
+        assert!(today.unused.iter().any(|unused| unused == ask), "{today:?}");
+    }
+    let trapped = |problem: &String| problem.starts_with("event faulty.told: trap");
+    assert!(today.problems.iter().any(trapped), "{:?}", today.problems);
+    let week = touched(7).await;
+    assert_eq!(week.events_replayed, 4, "another past, another answer");
+    assert!(of(&week, "storage") > of(&today, "storage"));
+    let other = house.runtime.would_touch(GLOBEX, &worker, None, 7).await;
+    assert_eq!(other.unwrap().events_replayed, 0, "each its own past");
 }
 
 #[tokio::test]

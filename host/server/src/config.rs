@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use vaxel_gateway::GatewayLimits;
+use vaxel_runtime::{Budget, Limits, RuntimeConfig};
 
 /// The effective configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -145,29 +146,48 @@ pub(crate) struct Plugins {
     pub(crate) allow_unsigned: bool,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PluginBudget {
-    /// Seconds of processor time from midnight to midnight (UTC), over all plugins of one organization. Default: 14400.
-    pub(crate) processor_s_per_day: Option<u64>,
-    /// Running calls of one organization. Default: 16.
-    pub(crate) concurrent_calls: Option<usize>,
-    /// Running calls of one plugin in one organization. Default: 8.
-    pub(crate) concurrent_calls_per_plugin: Option<usize>,
+    /// Seconds of processor time from midnight to midnight (UTC), over all plugins of one organization.
+    pub(crate) processor_s_per_day: u64,
+    /// Requests to other servers from midnight to midnight (UTC), over all plugins of one organization.
+    pub(crate) requests_per_day: u64,
+    /// Running calls of one organization.
+    pub(crate) concurrent_calls: usize,
+    /// Running calls of one plugin in one organization.
+    pub(crate) concurrent_calls_per_plugin: usize,
+    /// What one plugin may store in one organization, in MiB.
+    pub(crate) stored_mib_per_plugin: u64,
+    /// What the files of one plugin may take in one organization, in MiB.
+    pub(crate) files_mib_per_plugin: u64,
+}
+
+impl Default for PluginBudget {
+    fn default() -> Self {
+        let (budget, limits) = (Budget::default(), Limits::default());
+        Self {
+            processor_s_per_day: budget.processor_ms_per_day / 1_000,
+            requests_per_day: budget.requests_per_day,
+            concurrent_calls: limits.tenant_concurrent,
+            concurrent_calls_per_plugin: limits.plugin_concurrent,
+            stored_mib_per_plugin: limits.plugin_stored_bytes >> 20,
+            files_mib_per_plugin: limits.plugin_blob_bytes >> 20,
+        }
+    }
 }
 
 impl PluginBudget {
     /// Sets what is said.
-    pub(crate) fn apply(&self, to: &mut vaxel_runtime::RuntimeConfig) {
-        if let Some(seconds) = self.processor_s_per_day {
-            to.budget.processor_ms_per_day = seconds.saturating_mul(1_000);
-        }
-        if let Some(calls) = self.concurrent_calls {
-            to.limits.tenant_concurrent = calls.max(1);
-        }
-        if let Some(calls) = self.concurrent_calls_per_plugin {
-            to.limits.plugin_concurrent = calls.max(1);
-        }
+    pub(crate) fn apply(&self, to: &mut RuntimeConfig) {
+        to.budget = Budget {
+            processor_ms_per_day: self.processor_s_per_day.saturating_mul(1_000),
+            requests_per_day: self.requests_per_day,
+        };
+        to.limits.tenant_concurrent = self.concurrent_calls.max(1);
+        to.limits.plugin_concurrent = self.concurrent_calls_per_plugin.max(1);
+        to.limits.plugin_stored_bytes = self.stored_mib_per_plugin.saturating_mul(1 << 20);
+        to.limits.plugin_blob_bytes = self.files_mib_per_plugin.saturating_mul(1 << 20);
     }
 }
 

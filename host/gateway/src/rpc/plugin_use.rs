@@ -1,11 +1,11 @@
 //! `plugins/use` and `plugins/would_touch`: what plugins used and what it cost, and what one would have used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vaxel_core::{PluginId, Problem};
-use vaxel_runtime::{DayUse, Metric, WorkUse};
+use vaxel_runtime::{DayUse, Metric, Stored, WorkUse};
 
 use super::registry::{Access, Invocation, Registry, Reply};
 use super::schema;
@@ -68,6 +68,9 @@ struct Used {
     /// Operations of storage and events.
     storage_ops: u64,
     written_bytes: u64,
+    /// What it has stored by now, rows and files; with its newest day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_bytes: Option<u64>,
     /// How often each capability was used.
     uses: BTreeMap<String, u64>,
     /// Sums of the plugin's own.
@@ -105,6 +108,13 @@ struct Budget {
     processor_ms_max: u64,
     /// Whether its plugins rest until midnight (UTC).
     is_used_up: bool,
+    /// Requests of all its plugins to the outside today.
+    requests: u64,
+    requests_max: u64,
+    /// What each of its plugins may store in rows.
+    stored_bytes_max: u64,
+    /// What each of its plugins may store in files.
+    file_bytes_max: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -121,16 +131,33 @@ async fn used(
     let (runtime, tenant) = (gateway.runtime(), invocation.tenant.id);
     let plugin = params.plugin.as_ref();
     let found = runtime.used(tenant, plugin, params.days.into()).await?;
-    let items = found
-        .into_iter()
-        .map(|(id, used)| view(id, used, plugin.is_some()));
+    let (mut items, mut seen) = (Vec::with_capacity(found.len()), BTreeSet::new());
+    for (id, used) in found {
+        let stored_bytes = if seen.insert(id.clone()) {
+            let Stored {
+                row_bytes,
+                file_bytes,
+            } = runtime.stored(tenant, &id).await?;
+            Some(row_bytes.saturating_add(file_bytes))
+        } else {
+            None
+        };
+        items.push(Used {
+            stored_bytes,
+            ..view(id, used, plugin.is_some())
+        });
+    }
     let budget = runtime.budget(tenant)?;
     Ok(UsedList {
-        items: items.collect(),
+        items,
         budget: Budget {
             processor_ms: budget.processor_ms,
             processor_ms_max: budget.processor_ms_max,
             is_used_up: budget.processor_ms >= budget.processor_ms_max,
+            requests: budget.requests,
+            requests_max: budget.requests_max,
+            stored_bytes_max: budget.stored_bytes_max,
+            file_bytes_max: budget.file_bytes_max,
         },
     }
     .into())
@@ -232,6 +259,7 @@ fn view(plugin: PluginId, used: DayUse, with_works: bool) -> Used {
         memory_bytes_max: used.memory_bytes_max,
         storage_ops: used.storage_ops,
         written_bytes: used.written_bytes,
+        stored_bytes: None,
         uses: used.uses,
         metrics: metrics.collect(),
         versions: used.versions,

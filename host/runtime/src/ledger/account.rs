@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use vaxel_core::{PluginId, TenantId, UnixMs, UserId};
+use vaxel_core::{AlarmLevel, Alarms, PluginId, TenantId, UnixMs, UserId};
 
 use super::rows::day_of;
 use super::sums::{How, Metric, Metrics, Sums, add_metric};
@@ -24,6 +24,8 @@ pub(crate) struct TenantAccount {
     pub(crate) tenant: TenantId,
     pub(crate) plugins: Mutex<HashMap<PluginId, Arc<Account>>>,
     pub(crate) today: Today,
+    /// Requests to the outside. Behind a restart those count too that were refused.
+    pub(crate) requests: Today,
     /// Held while its accounts are written down.
     pub(crate) writing: tokio::sync::Mutex<()>,
     /// What was in storage at the start is part of today's sum since then.
@@ -79,6 +81,8 @@ pub(crate) struct Account {
     pending: Mutex<Pending>,
     /// Since the start of this process.
     life: Mutex<Life>,
+    /// How often a commit was refused because it stores as much as it may.
+    full: Today,
     /// Rows in the audit this minute, and which minute.
     rows: Mutex<(u64, u64)>,
     /// The hour in which totals were written to the audit.
@@ -195,6 +199,7 @@ impl Account {
             tenant,
             pending: Mutex::default(),
             life: Mutex::default(),
+            full: Today::default(),
             rows: Mutex::default(),
             totals_hour: AtomicU64::new(0),
         }
@@ -257,6 +262,15 @@ impl Account {
     pub(crate) fn note_conflict(&self, now: UnixMs, version: &str) {
         if let Some(part) = self.pending.lock().part(day_of(now), version) {
             part.sums.conflicts = part.sums.conflicts.saturating_add(1);
+        }
+    }
+
+    /// A commit was refused because the plugin stores as much as it may. The operator is told once a day.
+    pub(crate) fn note_full(&self, now: UnixMs, alarms: &dyn Alarms) {
+        if self.full.add(day_of(now), 1) == 1 {
+            let (plugin, tenant) = (&self.plugin, self.tenant.tenant);
+            let detail = format!("{plugin} stores as much as it may in {tenant}");
+            alarms.raise(AlarmLevel::Warning, "plugin.storage", &detail);
         }
     }
 

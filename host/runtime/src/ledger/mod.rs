@@ -27,11 +27,34 @@ use rows::{DAYS, DayRow, day_of};
 
 pub(crate) use account::{Account, Run};
 pub use budget::Budget;
-pub use show::{BudgetState, DayUse, LifeUse, WorkUse};
+pub use show::{BudgetState, DayUse, LifeUse, Stored, WorkUse};
 pub(crate) use sums::How;
 pub use sums::Metric;
 pub use would_touch::{WouldTouch, WouldUse};
 pub(crate) use writing::keep_writing;
+
+use crate::capability::bindings::vaxel::types::types::Error;
+use crate::guest::guest_error;
+use crate::manifest::Cap;
+use crate::runtime::Inner;
+
+impl Inner {
+    /// Takes a request to the outside off what the tenant's plugins may send today.
+    pub(crate) fn takes_request(&self, tenant: TenantId) -> Result<(), Error> {
+        let (now, alarms) = (self.clock.now(), self.alarms.as_ref());
+        let Ok(account) = self.ledger.tenant(tenant, now) else {
+            return Err(guest_error("unavailable", "its account cannot be read"));
+        };
+        let taken = self.ledger.budget.take_request(&account, now, alarms);
+        taken.map_err(|wait_ms| Error {
+            retry_after_ms: Some(wait_ms),
+            ..guest_error(
+                "limit",
+                "the organization's plugins have sent as many requests as they may today",
+            )
+        })
+    }
+}
 
 /// All accounts of this process.
 pub(crate) struct Ledger {
@@ -85,10 +108,13 @@ impl Ledger {
         let mut tx = self.storage.begin(tenant);
         let rows = rows::since::<DayRow>(&mut tx, DAYS, today)?;
         let used = rows.iter().map(|(_, row)| row.sums.processor_us).sum();
+        let http = Cap::Http.name();
+        let sent = rows.iter().filter_map(|(_, row)| row.uses.get(http)).sum();
         let account = Arc::new(TenantAccount {
             tenant,
             plugins: Mutex::default(),
             today: Today::of(today, used),
+            requests: Today::of(today, sent),
             writing: tokio::sync::Mutex::new(()),
             forgot_day: AtomicU64::new(0),
         });

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use vaxel_core::{PluginId, Problem, TenantId};
+use vaxel_core::{PluginId, Problem, Reason, TenantId};
+use vaxel_storage::Space;
 
 use super::account::Life;
 use super::rows::{self, DAYS, DayRow, KEPT_DAYS, METHODS, date_of, day_of};
 use super::sums::{Metrics, Sums, add_metric};
 use crate::Runtime;
+use crate::blobs;
 use crate::outcome::storage_problem;
 
 /// What a plugin used on one day in one tenant, over all its versions.
@@ -65,6 +67,23 @@ pub struct BudgetState {
     pub processor_ms: u64,
     /// What it may be.
     pub processor_ms_max: u64,
+    /// Requests of its plugins to the outside.
+    pub requests: u64,
+    /// How many they may be.
+    pub requests_max: u64,
+    /// What the rows of each plugin may take, in bytes.
+    pub stored_bytes_max: u64,
+    /// What the files of each plugin may take, in bytes.
+    pub file_bytes_max: u64,
+}
+
+/// What a plugin has stored in one tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// What its rows take, keys and seals included, in bytes.
+    pub row_bytes: u64,
+    /// What its files take, in bytes.
+    pub file_bytes: u64,
 }
 
 /// What a plugin used since the start of this process, over all tenants.
@@ -205,7 +224,29 @@ impl Runtime {
         Ok(BudgetState {
             processor_ms: account.today.get(day_of(now)) / 1_000,
             processor_ms_max: ledger.budget.processor_ms_per_day,
+            // Refused ones are counted and were not sent.
+            requests: account
+                .requests
+                .get(day_of(now))
+                .min(ledger.budget.requests_per_day),
+            requests_max: ledger.budget.requests_per_day,
+            stored_bytes_max: self.inner.limits.plugin_stored_bytes,
+            file_bytes_max: self.inner.limits.plugin_blob_bytes,
         })
+    }
+
+    /// What a plugin has stored in a tenant, whether or not it is on.
+    pub async fn stored(&self, tenant: TenantId, plugin: &PluginId) -> Result<Stored, Problem> {
+        let (storage, plugin) = (self.inner.storage.clone(), plugin.clone());
+        // Where nobody has begun to count, rows are walked.
+        let found = tokio::task::spawn_blocking(move || {
+            Ok::<_, vaxel_storage::StorageError>(Stored {
+                row_bytes: storage.usage_of(tenant, Space::plugin(&plugin))?,
+                file_bytes: blobs::sum(&mut storage.begin(tenant), Some(&plugin))?,
+            })
+        });
+        let found = found.await.map_err(|_| Problem::from(Reason::Internal))?;
+        found.map_err(|error| storage_problem(&error))
     }
 
     /// What each plugin used since the start, over all tenants.

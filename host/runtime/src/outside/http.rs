@@ -106,6 +106,7 @@ impl Guest {
             return Ok(Prepared::Heard(answer));
         }
         let leaving = context.gate.takes_request();
+        let leaving = leaving.and_then(|()| context.inner.takes_request(context.tenant()));
         Ok(
             match leaving.and_then(|()| self.outgoing(&context, request)) {
                 Ok(leaving) => Prepared::Leaving(ticket, Box::new(leaving)),
