@@ -49,6 +49,7 @@ async fn an_administrator_sees_what_a_plugin_used_and_the_audit_agrees() {
     assert!(before["calls"].as_u64().unwrap() >= 2, "{before}");
     assert!(before["uses"]["storage"].as_u64().unwrap() > 0);
     assert!(before["memory_bytes_max"].as_u64().unwrap() > 0);
+    assert!(before["stored_bytes"].as_u64().unwrap() > 0);
     let works = before["works"].as_array().unwrap();
     assert!(
         works

@@ -61,6 +61,12 @@ struct OnePlugin {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OneVersion {
+    plugin: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PluginCapability {
     plugin: String,
     capability: &'static str,
@@ -119,6 +125,8 @@ struct Inner {
     plugin_memory_bytes_max: Family<OnePlugin, Gauge>,
     plugin_written_bytes: Family<OnePlugin, Counter>,
     plugin_uses: Family<PluginCapability, Counter>,
+    plugin_ready: Family<OneVersion, Gauge>,
+    plugin_ready_wanted: Family<OneVersion, Gauge>,
 }
 
 /// All counters of one process. Cheap to clone.
@@ -215,6 +223,18 @@ impl Metrics {
             "How often plugins used each capability",
             plugin_uses.clone(),
         );
+        let plugin_ready = Family::default();
+        registry.register(
+            "plugin_ready",
+            "Instances that are ready for the next calls of a plugin",
+            plugin_ready.clone(),
+        );
+        let plugin_ready_wanted = Family::default();
+        registry.register(
+            "plugin_ready_wanted",
+            "How many are to be ready, by the load",
+            plugin_ready_wanted.clone(),
+        );
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -233,6 +253,8 @@ impl Metrics {
             plugin_memory_bytes_max,
             plugin_written_bytes,
             plugin_uses,
+            plugin_ready,
+            plugin_ready_wanted,
         }))
     }
 
@@ -329,6 +351,20 @@ impl Metrics {
         }
     }
 
+    /// What is ready of each version that is on; others are forgotten.
+    pub fn plugins_ready(&self, all: impl IntoIterator<Item = (String, String, usize, usize)>) {
+        let (ready_now, to_be) = (&self.0.plugin_ready, &self.0.plugin_ready_wanted);
+        ready_now.clear();
+        to_be.clear();
+        for (plugin, version, ready, wanted) in all {
+            let labels = OneVersion { plugin, version };
+            for (gauge, count) in [(ready_now, ready), (to_be, wanted)] {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                gauge.get_or_create(&labels).set(count);
+            }
+        }
+    }
+
     /// All of it as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut out = String::new();
@@ -362,6 +398,9 @@ mod tests {
         };
         metrics.plugin_used("chat", &used);
         metrics.plugin_used("chat", &used);
+        metrics.plugins_ready([("gone".to_owned(), "0.9.0".to_owned(), 1, 1)]);
+        metrics.plugins_ready([("chat".to_owned(), "1.0.0".to_owned(), 2, 3)]);
+        assert!(!metrics.encode().contains("gone"), "it is not on any more");
         metrics.sockets_changed(2);
         metrics.sockets_changed(-1);
         let text = metrics.encode();
@@ -369,6 +408,8 @@ mod tests {
             r#"vaxel_requests_total{binding="Http",status="200"} 1"#,
             r#"vaxel_refusals_total{reason="Slow"} 1"#,
             r#"vaxel_plugin_calls_total{plugin="chat",outcome="ok"} 1"#,
+            r#"vaxel_plugin_ready{plugin="chat",version="1.0.0"} 2"#,
+            r#"vaxel_plugin_ready_wanted{plugin="chat",version="1.0.0"} 3"#,
             "vaxel_deliveries_total 1000",
             r#"vaxel_plugin_runs_total{plugin="chat"} 7"#,
             r#"vaxel_plugin_uses_total{plugin="chat",capability="storage"} 3"#,

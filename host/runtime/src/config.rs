@@ -95,6 +95,10 @@ pub struct Limits {
     pub tenant_requests_per_second: u32,
     /// Requests of one tenant to the outside in a burst.
     pub tenant_requests_burst: u32,
+    /// Instances that are ready for a plugin's next calls at any time, while it is on.
+    pub ready_min: usize,
+    /// How many may be ready for one plugin while many of its calls run at one time.
+    pub ready_max: usize,
     /// How often a call is run again after a conflict.
     pub reruns: u32,
 }
@@ -127,6 +131,9 @@ impl Default for Limits {
             // Three hundred a minute.
             tenant_requests_per_second: 5,
             tenant_requests_burst: 300,
+            ready_min: 1,
+            // As many as run at one time in one tenant.
+            ready_max: 8,
             reruns: 3,
         }
     }

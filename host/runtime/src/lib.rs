@@ -27,6 +27,7 @@ mod packages;
 mod pages;
 mod perform;
 mod queue;
+mod ready;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -60,6 +61,7 @@ pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionSta
 pub use pages::{HttpRequest, HttpResponse, PageCall, PageCheck, PageRequest};
 pub use perform::{Deed, Moment};
 pub use queue::DeadLetter;
+pub use ready::ReadyState;
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use settings::Settings;

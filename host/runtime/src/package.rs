@@ -14,6 +14,7 @@ use crate::capability::{capability_of, link};
 use crate::guest::Guest;
 use crate::life::Measured;
 use crate::manifest::{Ask, Manifest};
+use crate::ready::Ready;
 use crate::work::Exports;
 use crate::{Caller, Limits, RuntimeError};
 
@@ -53,6 +54,8 @@ pub(crate) struct Plugin {
     pub(crate) asks: Vec<Ask>,
     pub(crate) methods: Vec<Arc<Method>>,
     pub(crate) by_name: HashMap<String, Arc<Method>>,
+    /// Instances for its next calls.
+    pub(crate) ready: Ready,
     /// How it has been doing.
     pub(crate) measured: Measured,
     member_permissions: BTreeSet<String>,
@@ -168,6 +171,7 @@ impl Linked {
                 .map(|m| (m.name.clone(), Arc::clone(m)))
                 .collect(),
             methods: declared,
+            ready: Ready::new(limits),
             measured: Measured::default(),
             limits: Arc::new(limits.narrowed(&manifest.limits)),
             asks: manifest.asks(),

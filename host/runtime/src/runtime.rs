@@ -25,7 +25,7 @@ use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::queue::Queue;
 use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
-use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
+use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance, ready};
 
 /// How long a component may take to say what it offers: schemas of all methods, once per install.
 const DESCRIBE_MS: u64 = 2_000;
@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
     pub(crate) pool_slots: usize,
+    /// Places in the pool for instances that are ready before their call.
+    pub(crate) ready_places: Arc<Semaphore>,
     pub(crate) queue: Queue,
     /// Held while rollouts are set going, looked at or ended.
     pub(crate) steering: tokio::sync::Mutex<()>,
@@ -80,7 +82,7 @@ impl Runtime {
         } = config;
         let limits = Arc::new(limits);
         let pool_slots = pool_slots.max(1);
-        let engines = engine::start(pool_slots, &limits)?;
+        let engines = engine::start(pool_slots.saturating_add(ready::PLACES), &limits)?;
         let slots = usize::try_from(pool_slots).unwrap_or(1);
         let runtime = Self {
             inner: Arc::new(Inner {
@@ -90,6 +92,7 @@ impl Runtime {
                 outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
                 pool_slots: slots,
+                ready_places: Arc::new(Semaphore::new(ready::PLACES as usize)),
                 queue: Queue::default(),
                 steering: tokio::sync::Mutex::default(),
                 storage,
@@ -105,6 +108,7 @@ impl Runtime {
         };
         if let Some(workers) = runtime.inner.workers.handle() {
             workers.spawn(ledger::keep_writing(Arc::downgrade(&runtime.inner)));
+            workers.spawn(ready::keep_ready(Arc::downgrade(&runtime.inner)));
         }
         Ok(runtime)
     }

@@ -158,6 +158,7 @@ async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_n
     let house = House::with(|config| {
         config.budget = Budget {
             processor_ms_per_day: 1,
+            ..Budget::default()
         };
     })
     .await;
@@ -258,8 +259,9 @@ async fn what_a_plugin_would_have_touched_is_replayed_from_what_happened() {
         house.call(ACME, "counter", params).await.unwrap();
     }
     // Nobody has it on: it is asked about before anybody consents.
-    let worker = house.runtime.install(support::fixture("worker"));
+    let worker = house.runtime.install(support::worker());
     let worker = worker.await.unwrap();
+    house.runtime.close_books().await;
     let before = house.storage.cursor(ACME);
     let touched = async |days| {
         let touched = house.runtime.would_touch(ACME, &worker, None, days).await;

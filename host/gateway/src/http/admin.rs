@@ -88,6 +88,9 @@ pub(crate) fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response {
         let metrics = gateway.metrics();
         metrics.plugin_used(used.plugin.as_str(), &counted);
     }
+    let ready = gateway.runtime().ready().into_iter();
+    let ready = ready.map(|one| (one.plugin.to_string(), one.version, one.ready, one.wanted));
+    gateway.metrics().plugins_ready(ready);
     let mut response = Response::new(Body::from(gateway.metrics().encode()));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
