@@ -242,6 +242,14 @@ test("a credential is entered once, held by the server, and given up again", asy
   await tickets.getByText("Inte ansluten").waitFor();
 });
 
+test("what it did and what that took stands on a page of its own, as the server counted it", async () => {
+  const { items, budget } = await call(server, "acme", "anna", "plugins/use", { plugin: "faulty", days: 7 });
+  assert.ok(items.length > 0 && budget.stored_bytes_max > 0);
+  await open(anna, "/plugins/faulty/use");
+  await anna.getByTestId("use-sums").getByText("Anrop").waitFor();
+  await anna.getByTestId("use-bars").waitFor();
+});
+
 test("no page complained meanwhile", () => {
   assertFine(anna);
   assertFine(other);
