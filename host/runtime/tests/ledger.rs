@@ -175,12 +175,11 @@ async fn an_organization_that_has_used_up_its_day_waits_for_the_next_and_harms_n
             "until midnight"
         );
     }
-    let told = house.alarms.0.lock().unwrap();
-    let told = told
-        .iter()
-        .filter(|(_, code)| *code == "plugin.budget")
-        .count();
-    assert_eq!(told, 1, "once");
+    {
+        let told = house.alarms.0.lock().unwrap();
+        let told = told.iter().filter(|(_, code)| *code == "plugin.budget");
+        assert_eq!(told.count(), 1, "once");
+    }
     house.call(GLOBEX, "ok", json!({})).await.unwrap();
     let state = house.runtime.budget(ACME).unwrap();
     assert!(state.processor_ms >= state.processor_ms_max);
