@@ -1,6 +1,7 @@
 //! A package becomes a plugin: manifest and component agree, imports are asked for, methods have schemas.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -56,6 +57,8 @@ pub(crate) struct Plugin {
     pub(crate) by_name: HashMap<String, Arc<Method>>,
     /// Instances for its next calls.
     pub(crate) ready: Ready,
+    /// The file in the cache that its code is kept in; nothing where none was asked.
+    pub(crate) code: OsString,
     /// How it has been doing.
     pub(crate) measured: Measured,
     member_permissions: BTreeSet<String>,
@@ -172,6 +175,7 @@ impl Linked {
                 .collect(),
             methods: declared,
             ready: Ready::new(limits),
+            code: OsString::new(),
             measured: Measured::default(),
             limits: Arc::new(limits.narrowed(&manifest.limits)),
             asks: manifest.asks(),

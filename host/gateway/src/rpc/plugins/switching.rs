@@ -12,24 +12,28 @@ use crate::rpc::schema;
 use crate::{Gateway, GatewayError};
 
 pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry.add(
-        "plugins/enable",
-        "Switches a plugin on and grants what it asks for, or a part of it.",
-        Access::Admin,
-        enable,
-    )?;
+    registry
+        .add(
+            "plugins/enable",
+            "Switches a plugin on and grants what it asks for, or a part of it.",
+            Access::Admin,
+            enable,
+        )?
+        .guard = Some(|_, _, _| true);
     registry.add(
         "plugins/disable",
         "Switches a plugin off.",
         Access::Admin,
         disable,
     )?;
-    registry.add(
-        "plugins/grant",
-        "Grants a plugin that is on these of the things it asks for, and no others.",
-        Access::Admin,
-        grant,
-    )?;
+    registry
+        .add(
+            "plugins/grant",
+            "Grants a plugin that is on these of the things it asks for, and no others.",
+            Access::Admin,
+            grant,
+        )?
+        .guard = Some(|_, _, _| true);
     Ok(())
 }
 
@@ -38,6 +42,10 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 struct Enable {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
+    /// The one that is offered, if it is not given.
+    #[serde(default)]
+    #[schemars(schema_with = "super::optional_version")]
+    version: Option<String>,
     /// Ids of what is granted; all that is asked for, if they are not given.
     #[serde(default)]
     #[schemars(schema_with = "super::optional_grants")]
@@ -57,14 +65,17 @@ struct Grant {
 async fn enable(
     gateway: Gateway,
     invocation: Invocation,
-    Enable { plugin, grants }: Enable,
+    Enable {
+        plugin,
+        version,
+        grants,
+    }: Enable,
 ) -> Result<Reply<Done>, Problem> {
-    let (runtime, cx) = (gateway.runtime(), &invocation.cx);
-    match &grants {
-        Some(grants) => runtime.enable_with(cx, &plugin, grants).await,
-        None => runtime.enable(cx, &plugin).await,
-    }
-    .map_err(refused)?;
+    gateway
+        .runtime()
+        .enable_as(&invocation.cx, &plugin, version.as_deref(), grants.as_ref())
+        .await
+        .map_err(refused)?;
     let target = granted(&plugin, grants.as_ref());
     turned(&gateway, &invocation, &plugin, "plugins.enable", &target).await?;
     Ok(Done {}.into())
