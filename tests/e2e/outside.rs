@@ -99,6 +99,36 @@ async fn nothing_that_is_within_is_reached_by_name_address_or_redirect() {
 }
 
 #[tokio::test]
+async fn an_organization_that_has_sent_its_requests_of_the_day_sends_no_more_and_is_told_until_when()
+ {
+    let outside = Outside::start().await;
+    let mut options = outside.known_to_host();
+    options.config += "[plugins.budget]\nrequests_per_day = 2\n";
+    let host = TestHost::start_with(options).await;
+    let anna = host.sign_in("acme", "anna").await;
+    let on = anna
+        .client
+        .call("plugins/enable", json!({"plugin": "outside"}));
+    on.await.unwrap();
+    for _ in 0..2 {
+        fetches(&anna, &outside.url("/x")).await.unwrap();
+    }
+    let refused = fetches(&anna, &outside.url("/x")).await.unwrap_err();
+    assert_eq!(refused.status(), 429, "{refused:?}");
+    assert_eq!(outside.seen("/x").len(), 2);
+    let params = json!({"plugin": "outside", "days": 1});
+    let used = anna.client.call("plugins/use", params).await.unwrap();
+    assert_eq!(used["budget"]["requests"], 2);
+    assert_eq!(used["budget"]["requests_max"], 2);
+    // Not even behind a restart.
+    host.restart();
+    let anna = host.sign_in("acme", "anna").await;
+    let refused = fetches(&anna, &outside.url("/x")).await.unwrap_err();
+    assert_eq!(refused.status(), 429, "{refused:?}");
+    assert_eq!(outside.seen("/x").len(), 2);
+}
+
+#[tokio::test]
 async fn a_guest_brings_no_credentials_and_no_host_of_its_own() {
     let (outside, _host, anna, _) = both().await;
     for name in ["Authorization", "Cookie", "Host", "Proxy-Authorization"] {

@@ -57,6 +57,8 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/uninstall", Admin),
     ("plugins/upgrade", Admin),
     ("plugins/set_settings", Admin),
+    ("plugins/use", Admin),
+    ("plugins/would_touch", Admin),
     ("presence/list", Member),
     ("presence/set", Member),
     ("roles/assign", Admin),

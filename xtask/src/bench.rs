@@ -14,6 +14,7 @@ Builds in release and prints `name value unit` lines, floors and peers among the
   storage    durable commits at 1, 16 and 128 writers, beside raw append and fdatasync
   call       a plugin call with three storage calls, beside bare wasmtime
   resident   what installed plugins and running calls take, and the start from compiled code
+  isolation  another organization's calls while a plugin breaks in every way, and what guards a call costs
   seal       sealing 300 bytes and 1 KiB
   chat       messages over HTTP at 1, 16 and 128 senders, with one reader
   fanout     stored messages to 200 and 1,000 TLS sockets, beside raw writes
@@ -39,6 +40,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "resident",
         run: || example("vaxel-runtime", "resident_bench"),
+    },
+    Bench {
+        name: "isolation",
+        run: || example("vaxel-gateway", "isolation_bench"),
     },
     Bench {
         name: "seal",

@@ -4,13 +4,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
-use vaxel_core::{Actor, OpCx, UnixMs, UserId};
-use vaxel_storage::{Order, Space};
+use vaxel_core::{Actor, OpCx, PluginId, UnixMs, UserId};
+use vaxel_storage::{Order, Space, StorageError, Transaction};
 
 use crate::IdentityError;
 use crate::audit_chain;
 use crate::identity::Identity;
-use crate::store::{AUDIT, Row, Tx, decode};
+use crate::store::{AUDIT, Row, Tx, append_to, decode};
 
 /// Entries on one page.
 const PAGE_MAX: usize = 200;
@@ -43,9 +43,47 @@ pub struct AuditEntry {
     pub target: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What a plugin used, where the entry is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
     /// Random, so that the entry's hash in the chain tells nothing about it once it was erased.
     #[serde(default)]
     salt: String,
+}
+
+/// What a plugin used: one thing that matters, or how often each of those that are used all the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Used {
+    /// The version that used it.
+    pub version: String,
+    /// In which of its methods, jobs, …: `method messages.send`. Empty in totals.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub work: String,
+    /// With what: a host, a method.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub what: String,
+    /// How often, by capability.
+    pub counts: std::collections::BTreeMap<String, u64>,
+}
+
+/// Appends, within a transaction of the host's, that a plugin used something. `target` is the person that it worked
+/// for, if there was one.
+pub fn append_use(
+    tx: &mut Transaction,
+    at: UnixMs,
+    plugin: &PluginId,
+    (action, outcome): (&str, Outcome),
+    target: Option<UserId>,
+    used: Used,
+) -> Result<(), StorageError> {
+    let actor = name(&Actor::Plugin(plugin.clone()));
+    let entry = AuditEntry {
+        target: target.map(|user| user.to_string()),
+        used: Some(used),
+        ..AuditEntry::new(at, actor, action, outcome)
+    };
+    append_to(tx, &entry)
 }
 
 impl Row for AuditEntry {
@@ -70,6 +108,7 @@ impl AuditEntry {
             action: action.to_owned(),
             target: None,
             outcome,
+            used: None,
             salt: audit_chain::salt(),
         }
     }

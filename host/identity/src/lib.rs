@@ -28,7 +28,7 @@ mod token;
 mod user;
 
 pub use approvals::Approval;
-pub use audit::{AuditEntry, AuditPage, Outcome};
+pub use audit::{AuditEntry, AuditPage, Outcome, Used, append_use};
 pub use audit_chain::AuditHead;
 pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;

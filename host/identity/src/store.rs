@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vaxel_core::{TenantId, UserId};
 use vaxel_crypto::ErasureKey;
-use vaxel_storage::{Order, Space, Storage, Transaction};
+use vaxel_storage::{Order, Space, Storage, StorageError, Transaction};
 
 use crate::IdentityError;
 
@@ -111,6 +111,15 @@ pub(crate) fn decode<T: DeserializeOwned>(
 pub(crate) trait Row: Serialize + DeserializeOwned {
     const SPACE: Space;
     const WHAT: &'static str;
+}
+
+/// Appends a row within a transaction of somebody else's.
+pub(crate) fn append_to<R: Row>(tx: &mut Transaction, row: &R) -> Result<(), StorageError> {
+    let damaged = |_| StorageError::Corrupt {
+        what: R::WHAT.to_owned(),
+    };
+    let row = encode(row, R::WHAT).map_err(damaged)?;
+    tx.append(R::SPACE, b"", row, None, ErasureKey::TENANT)
 }
 
 /// Storage as identity sees it.

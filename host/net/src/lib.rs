@@ -17,7 +17,7 @@ pub use acme::AcmeConfig;
 pub use certificate::Expiry;
 pub use egress::{
     Credential, Egress, EgressConfig, EgressError, Incoming, Outgoing, Resolve, Resolving,
-    SystemNames, reaches,
+    SystemNames, host_of, reaches,
 };
 pub use error::TlsError;
 pub use material::{RENEW_BEFORE_DAYS, TlsMaterial};

@@ -6,4 +6,4 @@ mod metrics;
 
 pub use alarms::CountedAlarms;
 pub use health::{Health, HealthState};
-pub use metrics::{Binding, Metrics, Refusal};
+pub use metrics::{Binding, Metrics, PluginUsed, Refusal};

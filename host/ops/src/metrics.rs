@@ -1,7 +1,7 @@
 //! The counters of the host, in the OpenMetrics text form that Prometheus scrapes.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
@@ -56,6 +56,40 @@ struct PluginLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OnePlugin {
+    plugin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OneVersion {
+    plugin: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginCapability {
+    plugin: String,
+    capability: &'static str,
+}
+
+/// What a plugin used since the start of the process.
+#[derive(Clone, Debug, Default)]
+pub struct PluginUsed {
+    /// Runs of any kind.
+    pub runs: u64,
+    /// Runs in which it broke.
+    pub faults: u64,
+    /// Processor time, in microseconds.
+    pub processor_us: u64,
+    /// The most memory of one run.
+    pub memory_bytes_max: u64,
+    /// What it wrote.
+    pub written_bytes: u64,
+    /// How often it used each capability.
+    pub uses: Vec<(&'static str, u64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AlarmLabels {
     level: &'static str,
     code: &'static str,
@@ -85,6 +119,14 @@ struct Inner {
     sockets: Gauge,
     connections: Gauge,
     alarms: Family<AlarmLabels, Counter>,
+    plugin_runs: Family<OnePlugin, Counter>,
+    plugin_faults: Family<OnePlugin, Counter>,
+    plugin_processor_us: Family<OnePlugin, Counter>,
+    plugin_memory_bytes_max: Family<OnePlugin, Gauge>,
+    plugin_written_bytes: Family<OnePlugin, Counter>,
+    plugin_uses: Family<PluginCapability, Counter>,
+    plugin_ready: Family<OneVersion, Gauge>,
+    plugin_ready_wanted: Family<OneVersion, Gauge>,
 }
 
 /// All counters of one process. Cheap to clone.
@@ -145,6 +187,54 @@ impl Metrics {
         registry.register("connections", "Open connections", connections.clone());
         let alarms = Family::default();
         registry.register("alarms", "Alarms raised", alarms.clone());
+        let plugin_runs = Family::default();
+        registry.register(
+            "plugin_runs",
+            "Runs of plugins, of whatever kind, those again after a conflict among them",
+            plugin_runs.clone(),
+        );
+        let plugin_faults = Family::default();
+        registry.register(
+            "plugin_faults",
+            "Runs in which a plugin broke",
+            plugin_faults.clone(),
+        );
+        let plugin_processor_us = Family::default();
+        registry.register(
+            "plugin_processor_microseconds",
+            "Processor time of plugins, host functions included",
+            plugin_processor_us.clone(),
+        );
+        let plugin_memory_bytes_max = Family::default();
+        registry.register(
+            "plugin_memory_bytes_max",
+            "The most memory of one run",
+            plugin_memory_bytes_max.clone(),
+        );
+        let plugin_written_bytes = Family::default();
+        registry.register(
+            "plugin_written_bytes",
+            "Keys and values that plugins wrote",
+            plugin_written_bytes.clone(),
+        );
+        let plugin_uses = Family::default();
+        registry.register(
+            "plugin_uses",
+            "How often plugins used each capability",
+            plugin_uses.clone(),
+        );
+        let plugin_ready = Family::default();
+        registry.register(
+            "plugin_ready",
+            "Instances that are ready for the next calls of a plugin",
+            plugin_ready.clone(),
+        );
+        let plugin_ready_wanted = Family::default();
+        registry.register(
+            "plugin_ready_wanted",
+            "How many are to be ready, by the load",
+            plugin_ready_wanted.clone(),
+        );
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -157,6 +247,14 @@ impl Metrics {
             sockets,
             connections,
             alarms,
+            plugin_runs,
+            plugin_faults,
+            plugin_processor_us,
+            plugin_memory_bytes_max,
+            plugin_written_bytes,
+            plugin_uses,
+            plugin_ready,
+            plugin_ready_wanted,
         }))
     }
 
@@ -225,6 +323,48 @@ impl Metrics {
             .inc();
     }
 
+    /// What a plugin used up to now. Over all organizations, so the labels stay few.
+    pub fn plugin_used(&self, plugin: &str, used: &PluginUsed) {
+        let labels = OnePlugin {
+            plugin: plugin.to_owned(),
+        };
+        let counters = [
+            (&self.0.plugin_runs, used.runs),
+            (&self.0.plugin_faults, used.faults),
+            (&self.0.plugin_processor_us, used.processor_us),
+            (&self.0.plugin_written_bytes, used.written_bytes),
+        ];
+        for (counter, up_to) in counters {
+            raise(&counter.get_or_create(&labels), up_to);
+        }
+        let memory = i64::try_from(used.memory_bytes_max).unwrap_or(i64::MAX);
+        self.0
+            .plugin_memory_bytes_max
+            .get_or_create(&labels)
+            .set(memory);
+        for (capability, up_to) in &used.uses {
+            let labels = PluginCapability {
+                plugin: plugin.to_owned(),
+                capability,
+            };
+            raise(&self.0.plugin_uses.get_or_create(&labels), *up_to);
+        }
+    }
+
+    /// What is ready of each version that is on; others are forgotten.
+    pub fn plugins_ready(&self, all: impl IntoIterator<Item = (String, String, usize, usize)>) {
+        let (ready_now, to_be) = (&self.0.plugin_ready, &self.0.plugin_ready_wanted);
+        ready_now.clear();
+        to_be.clear();
+        for (plugin, version, ready, wanted) in all {
+            let labels = OneVersion { plugin, version };
+            for (gauge, count) in [(ready_now, ready), (to_be, wanted)] {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                gauge.get_or_create(&labels).set(count);
+            }
+        }
+    }
+
     /// All of it as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut out = String::new();
@@ -233,6 +373,11 @@ impl Metrics {
         }
         out
     }
+}
+
+/// A counter that somebody else counts; it never goes back.
+fn raise(counter: &Counter, up_to: u64) {
+    counter.inner().fetch_max(up_to, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -246,6 +391,16 @@ mod tests {
         metrics.refused(Refusal::Slow);
         metrics.plugin_call("chat", true, Duration::from_millis(3));
         metrics.delivered(1_000);
+        let used = PluginUsed {
+            runs: 7,
+            uses: vec![("storage", 3)],
+            ..PluginUsed::default()
+        };
+        metrics.plugin_used("chat", &used);
+        metrics.plugin_used("chat", &used);
+        metrics.plugins_ready([("gone".to_owned(), "0.9.0".to_owned(), 1, 1)]);
+        metrics.plugins_ready([("chat".to_owned(), "1.0.0".to_owned(), 2, 3)]);
+        assert!(!metrics.encode().contains("gone"), "it is not on any more");
         metrics.sockets_changed(2);
         metrics.sockets_changed(-1);
         let text = metrics.encode();
@@ -253,7 +408,11 @@ mod tests {
             r#"vaxel_requests_total{binding="Http",status="200"} 1"#,
             r#"vaxel_refusals_total{reason="Slow"} 1"#,
             r#"vaxel_plugin_calls_total{plugin="chat",outcome="ok"} 1"#,
+            r#"vaxel_plugin_ready{plugin="chat",version="1.0.0"} 2"#,
+            r#"vaxel_plugin_ready_wanted{plugin="chat",version="1.0.0"} 3"#,
             "vaxel_deliveries_total 1000",
+            r#"vaxel_plugin_runs_total{plugin="chat"} 7"#,
+            r#"vaxel_plugin_uses_total{plugin="chat",capability="storage"} 3"#,
             "vaxel_sockets 1",
             "# EOF",
         ] {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
-use vaxel_storage::{StorageError, Transaction};
+use vaxel_storage::{Space, StorageError, Transaction};
 
 use crate::admission::{self, Opened, PluginGate};
 use crate::blobs;
@@ -19,6 +19,7 @@ use crate::guest::{Context, Guest};
 use crate::hooks::Asked;
 use crate::idempotency::{self, Remembered, Retry};
 use crate::instance::{self, Ran, Run};
+use crate::ledger::{self, Account, How};
 use crate::life::{self, Shadowing};
 use crate::lifecycle;
 use crate::outcome::{Failure, Fault, storage_problem};
@@ -98,6 +99,7 @@ pub(crate) struct Going {
     inner: Arc<Inner>,
     tenant: Arc<TenantPlugins>,
     gate: Arc<PluginGate>,
+    account: Arc<Account>,
     context: Arc<Context>,
     work: Arc<Work>,
     retry: Option<Retry>,
@@ -183,7 +185,7 @@ impl Inner {
             within,
             ..Manner::default()
         };
-        let going = self.going(&tenant, active, errand, manner, retry);
+        let going = self.going(&tenant, active, errand, manner, retry)?;
         match going.drive().await.map_err(Failure::problem)? {
             Done::Json(reply) => Ok(reply),
             _ => Err(Reason::Internal.into()),
@@ -209,7 +211,7 @@ impl Inner {
         errand: Errand,
         manner: Manner,
     ) -> Result<Done, Failure> {
-        self.going(tenant, active, errand, manner, None)
+        self.going(tenant, active, errand, manner, None)?
             .drive()
             .await
     }
@@ -221,7 +223,7 @@ impl Inner {
         errand: Errand,
         manner: Manner,
         retry: Option<Retry>,
-    ) -> Going {
+    ) -> Result<Going, Problem> {
         let Manner {
             within,
             is_migration,
@@ -233,12 +235,15 @@ impl Inner {
             alongside,
         } = errand;
         let (_, wall_ms) = work.limits_ms(&active.plugin.limits);
+        let id = &active.plugin.manifest.id;
+        let account = self.ledger.account(cx.tenant, id, self.clock.now());
         let own = Instant::now() + Duration::from_millis(wall_ms);
         let deadline = within.until.map_or(own, |until| until.min(own));
-        Going {
+        Ok(Going {
             inner: Arc::clone(self),
             tenant: Arc::clone(tenant),
             gate: Arc::clone(&active.gate),
+            account: account.map_err(|error| storage_problem(&error))?,
             context: Arc::new(Context {
                 cx,
                 caller,
@@ -262,7 +267,7 @@ impl Inner {
             deadline,
             time_min: RUN_MIN.min(deadline.saturating_duration_since(Instant::now()) / 2),
             shadow: active.shadow.clone(),
-        }
+        })
     }
 }
 
@@ -282,6 +287,10 @@ impl Going {
 
     async fn attempt(&self) -> Result<Attempt, Failure> {
         let inner = &self.inner;
+        if !self.work.is_a_turn() {
+            let budget = &inner.ledger.budget;
+            budget.admit(&self.account, inner.clock.now(), inner.alarms.as_ref())?;
+        }
         self.tenant.gate.take_token()?;
         self.gate
             .breaker
@@ -292,6 +301,7 @@ impl Going {
             context: Arc::clone(&self.context),
             work: Arc::clone(&self.work),
             gate: Arc::clone(&self.gate),
+            account: Arc::clone(&self.account),
             is_over: false,
         };
         let is_anonymous = self.context.cx.actor == Actor::Anonymous;
@@ -324,6 +334,8 @@ impl Going {
             inner.check_rows(&self.context, &self.gate)?;
         }
         let mut tx = inner.storage.begin(self.context.tenant());
+        let own = Space::plugin(&self.context.plugin.manifest.id);
+        tx.limit(own, inner.limits.plugin_stored_bytes);
         if let Some(retry) = &self.retry {
             match retry.look(&mut tx) {
                 Ok(Ok(Remembered::Nothing)) => {}
@@ -375,6 +387,11 @@ impl Going {
         };
         if let Some(beside) = beside {
             beside.compare(&ran, &usage).await;
+        }
+        if usage.was_refused {
+            // That the organization did not grant something is written down whatever the plugin made of it.
+            let written = inner.ledger.write(&self.account, inner.clock.now(), false);
+            written.await.map_err(|error| storage_problem(&error))?;
         }
         match ran {
             Ok(ran) => Ok(self.commit(ran).await?),
@@ -448,8 +465,18 @@ impl Going {
                 self.sweep_daily();
                 Ok(Attempt::Done(done))
             }
-            Err(error) if error.is_conflict() => Ok(Attempt::Conflict),
-            Err(error) => Err(storage_problem(&error)),
+            Err(error) if error.is_conflict() => {
+                let version = &self.context.plugin.manifest.version;
+                self.account.note_conflict(inner.clock.now(), version);
+                Ok(Attempt::Conflict)
+            }
+            Err(error) => {
+                if matches!(error, StorageError::Full) {
+                    let (now, alarms) = (inner.clock.now(), inner.alarms.as_ref());
+                    self.account.note_full(now, alarms);
+                }
+                Err(storage_problem(&error))
+            }
         }
     }
 
@@ -471,17 +498,26 @@ impl Going {
     }
 }
 
-/// Tells the breaker how a call ended, also one that never got to run.
+/// Tells the breaker and the ledger how a call ended, also one that never got to run.
 struct Watched {
     inner: Arc<Inner>,
     context: Arc<Context>,
     work: Arc<Work>,
     gate: Arc<PluginGate>,
+    account: Arc<Account>,
     is_over: bool,
 }
 
 impl Watched {
     fn ended(mut self, ran: &Result<Ran, Failure>, usage: &Usage) {
+        self.account.note(&ledger::Run {
+            now: self.inner.clock.now(),
+            version: &self.context.plugin.manifest.version,
+            user: self.context.caller.user,
+            work: &self.work,
+            how: How::from(ran),
+            usage,
+        });
         let measured = &self.context.plugin.measured;
         measured.note(&self.work, ran, usage, self.inner.clock.now());
         match ran {

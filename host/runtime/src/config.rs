@@ -6,6 +6,7 @@ use vaxel_identity::Connections;
 use vaxel_net::Egress;
 
 use crate::Compiler;
+use crate::ledger::Budget;
 use crate::manifest::AskedLimits;
 
 /// How the runtime is set up.
@@ -25,6 +26,8 @@ pub struct RuntimeConfig {
     pub connections: Option<Connections>,
     /// What one call, one plugin and one tenant may take.
     pub limits: Limits,
+    /// What an organization's plugins may use up.
+    pub budget: Budget,
 }
 
 impl RuntimeConfig {
@@ -40,6 +43,7 @@ impl RuntimeConfig {
             egress: None,
             connections: None,
             limits: Limits::default(),
+            budget: Budget::default(),
         }
     }
 }
@@ -79,6 +83,10 @@ pub struct Limits {
     pub tenant_calls_burst: u32,
     /// The largest blob.
     pub blob_bytes: u64,
+    /// What the rows of one plugin in one tenant may take, keys and seals included.
+    pub plugin_stored_bytes: u64,
+    /// What the blobs of one plugin in one tenant may take.
+    pub plugin_blob_bytes: u64,
     /// What all blobs of one tenant may take.
     pub tenant_blob_bytes: u64,
     /// Calls of one tenant that wait for the outside, in the place of nobody.
@@ -87,6 +95,10 @@ pub struct Limits {
     pub tenant_requests_per_second: u32,
     /// Requests of one tenant to the outside in a burst.
     pub tenant_requests_burst: u32,
+    /// Instances that are ready for a plugin's next calls at any time, while it is on.
+    pub ready_min: usize,
+    /// How many may be ready for one plugin while many of its calls run at one time.
+    pub ready_max: usize,
     /// How often a call is run again after a conflict.
     pub reruns: u32,
 }
@@ -111,11 +123,17 @@ impl Default for Limits {
             tenant_calls_per_second: 20_000,
             tenant_calls_burst: 40_000,
             blob_bytes: 2 << 30,
+            // A quarter of what a tenant has, so that one plugin never takes all.
+            plugin_stored_bytes: 16 << 30,
+            plugin_blob_bytes: 128 << 30,
             tenant_blob_bytes: 256 << 30,
             tenant_outside: 32,
             // Three hundred a minute.
             tenant_requests_per_second: 5,
             tenant_requests_burst: 300,
+            ready_min: 1,
+            // As many as run at one time in one tenant.
+            ready_max: 8,
             reruns: 3,
         }
     }

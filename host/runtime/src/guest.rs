@@ -142,20 +142,30 @@ impl Guest {
     /// Whether the tenant lets the plugin use this, which is counted either way. What a manifest does not name is not
     /// even linked.
     pub(crate) fn may_use(&mut self, cap: Cap) -> Result<(), Error> {
+        self.may_use_for(cap, "")
+    }
+
+    /// The same, with what the audit says about it: a host or a method, never data of people.
+    pub(crate) fn may_use_for(&mut self, cap: Cap, what: &str) -> Result<(), Error> {
         self.usage.count(cap);
-        match &self.context {
-            Some(context) if !context.grants.allows(cap) => {
-                self.usage.was_refused = true;
-                Err(guest_error(
-                    "forbidden",
-                    &format!("the organization did not grant {}", cap.name()),
-                ))
-            }
-            Some(context) if context.is_migration && !cap.can_be_undone() => {
-                Err(not_in_a_migration())
-            }
-            _ => Ok(()),
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
+        if !context.grants.allows(cap) {
+            self.usage.was_refused = true;
+            self.usage.note(cap, what, true);
+            return Err(guest_error(
+                "forbidden",
+                &format!("the organization did not grant {}", cap.name()),
+            ));
         }
+        if context.is_migration && !cap.can_be_undone() {
+            return Err(not_in_a_migration());
+        }
+        if cap.is_audited_one_by_one() {
+            self.usage.note(cap, what, false);
+        }
+        Ok(())
     }
 
     /// Runs an operation of storage on behalf of a capability. It may end the call.

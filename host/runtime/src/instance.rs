@@ -1,12 +1,13 @@
 //! One run of a guest: a fresh store and instance, within the limits, dropped whatever happens.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
 use vaxel_core::Problem;
 use vaxel_storage::Transaction;
+use wasmtime::component::Instance;
 use wasmtime::{Engine, Store, Trap};
 
 use crate::blobs::NewBlob;
@@ -14,7 +15,8 @@ use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, Stop};
 use crate::outcome::{Failure, Fault, refusal};
 use crate::pace::Pace;
-use crate::package::Linked;
+use crate::package::{Linked, Plugin};
+use crate::ready::{self, Made};
 use crate::usage::Usage;
 use crate::work::{Done, Work};
 
@@ -48,9 +50,29 @@ pub(crate) async fn run(
     guest.tx = Some(tx);
     guest.deadline = Some(tokio::time::Instant::now() + run.time_left);
     let (cpu_ms, _) = run.work.limits_ms(&guest.limits);
-    let (mut store, pace) = store(plugin.pre.engine(), guest, run.slow, cpu_ms);
+    let began = Instant::now();
+    let (_running, made) = ready::begin(plugin, &run.context.inner.ready_places);
+    let (mut store, pace, made) = match made {
+        Some(Made {
+            mut store,
+            instance,
+            ..
+        }) => {
+            guest.usage.memory_bytes = store.data().usage.memory_bytes;
+            *store.data_mut() = guest;
+            let pace = primed(&mut store, run.slow, cpu_ms);
+            (store, pace, Some(instance))
+        }
+        None => {
+            let (store, pace) = new_store(plugin.pre.engine(), guest, run.slow, cpu_ms);
+            (store, pace, None)
+        }
+    };
     let answered = tokio::time::timeout(run.time_left, async {
-        let instance = plugin.pre.instantiate_async(&mut store).await?;
+        let instance = match made {
+            Some(instance) => instance,
+            None => plugin.pre.instantiate_async(&mut store).await?,
+        };
         let answer = plugin.exports.answer(&mut store, &instance, &run.work);
         answer.await
     })
@@ -59,9 +81,24 @@ pub(crate) async fn run(
     let mut guest = store.into_data();
     let usage = Usage {
         processor: pace.used(),
+        wall: began.elapsed(),
+        storage_ops: guest.ops,
+        written_bytes: guest.tx.as_ref().map_or(0, Transaction::written_bytes),
         ..std::mem::take(&mut guest.usage)
     };
     (ended(guest, answered, &pace), usage)
+}
+
+/// Makes an instance for a call to come: there is no tenant and nobody who calls yet.
+pub(crate) async fn make(plugin: &Plugin) -> wasmtime::Result<(Store<Guest>, Instance)> {
+    let limits = Arc::clone(&plugin.limits);
+    let (cpu_ms, time) = (limits.cpu_ms, Duration::from_millis(limits.wall_ms));
+    let guest = Guest::new(plugin.manifest.id.clone(), limits);
+    let slow = Arc::new(Semaphore::new(1));
+    let (mut store, _) = new_store(plugin.pre.engine(), guest, slow, cpu_ms);
+    let made = tokio::time::timeout(time, plugin.pre.instantiate_async(&mut store)).await;
+    let instance = made.map_err(|_| wasmtime::Error::msg("it took too long"))??;
+    Ok((store, instance))
 }
 
 fn ended(
@@ -113,7 +150,7 @@ pub(crate) async fn describe(
     let Linked { pre, exports, .. } = linked;
     let slow = Arc::new(Semaphore::new(1));
     let cpu_ms = guest.limits.work_cpu_ms;
-    let (mut store, pace) = store(pre.engine(), guest, slow, cpu_ms);
+    let (mut store, pace) = new_store(pre.engine(), guest, slow, cpu_ms);
     let answered = tokio::time::timeout(time, async {
         let instance = pre.instantiate_async(&mut store).await?;
         exports.describe(&mut store, &instance).await
@@ -126,18 +163,23 @@ pub(crate) async fn describe(
     }
 }
 
-fn store(
+fn new_store(
     engine: &Engine,
-    mut guest: Guest,
+    guest: Guest,
     slow: Arc<Semaphore>,
     cpu_ms: u64,
 ) -> (Store<Guest>, Arc<Pace>) {
-    let budget = Duration::from_millis(cpu_ms);
-    let hostcall_bytes = guest.limits.hostcall_bytes;
-    let pace = Pace::start(slow, budget);
-    guest.pace = Some(Arc::clone(&pace));
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
+    let pace = primed(&mut store, slow, cpu_ms);
+    (store, pace)
+}
+
+/// Gives a store all of the time and the fuel that a call has.
+fn primed(store: &mut Store<Guest>, slow: Arc<Semaphore>, cpu_ms: u64) -> Arc<Pace> {
+    let pace = Pace::start(slow, Duration::from_millis(cpu_ms));
+    store.data_mut().pace = Some(Arc::clone(&pace));
+    let hostcall_bytes = store.data().limits.hostcall_bytes;
     store.set_hostcall_fuel(hostcall_bytes);
     {
         let pace = Arc::clone(&pace);
@@ -145,7 +187,7 @@ fn store(
     }
     // Two, because the tick that runs now is already partly over.
     store.set_epoch_deadline(2);
-    (store, pace)
+    pace
 }
 
 fn failure(guest: Guest, pace: &Pace, error: &wasmtime::Error) -> Failure {

@@ -15,6 +15,7 @@ mod guest;
 mod hooks;
 mod idempotency;
 mod instance;
+mod ledger;
 mod life;
 mod lifecycle;
 mod manifest;
@@ -26,6 +27,7 @@ mod packages;
 mod pages;
 mod perform;
 mod queue;
+mod ready;
 mod registry;
 mod rehearsal;
 mod runtime;
@@ -44,6 +46,9 @@ pub use config::{Limits, RuntimeConfig};
 pub use directory::{Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
+pub use ledger::{
+    Budget, BudgetState, DayUse, LifeUse, Metric, Stored, WorkUse, WouldTouch, WouldUse,
+};
 pub use life::{NewRollout, RolloutState, RolloutStatus, ShadowStatus, Steered, Tallied, Target};
 pub use manifest::{
     Ask, AskKind, Capability, Connection, ConnectionKind, Failing, Grants, Hook, HttpIn, Job,
@@ -56,6 +61,7 @@ pub use packages::{Installed, PackageState, Packages, PackagesConfig, VersionSta
 pub use pages::{HttpRequest, HttpResponse, PageCall, PageCheck, PageRequest};
 pub use perform::{Deed, Moment};
 pub use queue::DeadLetter;
+pub use ready::ReadyState;
 pub use registry::{AskState, PluginDetail, PluginState, Stage, State, Update, UpdateAsk};
 pub use runtime::Runtime;
 pub use settings::Settings;

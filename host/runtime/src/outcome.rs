@@ -153,6 +153,10 @@ pub(crate) fn refusal(code: &str, message: &str, retry_after_ms: Option<u32>) ->
 /// What a failure of storage is to the caller.
 pub(crate) fn storage_problem(error: &StorageError) -> Problem {
     match error.reason() {
+        reason if matches!(error, StorageError::Full) => {
+            let detail = "The plugin stores as much as it may.";
+            Problem::new(reason, detail).with_code("plugin-storage")
+        }
         Reason::Internal => Reason::Internal.into(),
         Reason::Conflict => Problem::new(
             Reason::Conflict,

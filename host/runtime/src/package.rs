@@ -15,6 +15,7 @@ use crate::capability::{capability_of, link};
 use crate::guest::Guest;
 use crate::life::Measured;
 use crate::manifest::{Ask, Manifest};
+use crate::ready::Ready;
 use crate::work::Exports;
 use crate::{Caller, Limits, RuntimeError};
 
@@ -54,6 +55,8 @@ pub(crate) struct Plugin {
     pub(crate) asks: Vec<Ask>,
     pub(crate) methods: Vec<Arc<Method>>,
     pub(crate) by_name: HashMap<String, Arc<Method>>,
+    /// Instances for its next calls.
+    pub(crate) ready: Ready,
     /// The file in the cache that its code is kept in; nothing where none was asked.
     pub(crate) code: OsString,
     /// How it has been doing.
@@ -171,6 +174,7 @@ impl Linked {
                 .map(|m| (m.name.clone(), Arc::clone(m)))
                 .collect(),
             methods: declared,
+            ready: Ready::new(limits),
             code: OsString::new(),
             measured: Measured::default(),
             limits: Arc::new(limits.narrowed(&manifest.limits)),

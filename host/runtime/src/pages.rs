@@ -193,7 +193,7 @@ impl Inner {
             },
             alongside: None,
         };
-        let mut going = self.going(&tenant, active, errand, Manner::default(), retry);
+        let mut going = self.going(&tenant, active, errand, Manner::default(), retry)?;
         going.check = Some(call.check);
         match going.drive().await.map_err(Failure::problem)? {
             Done::Json(tree) => Ok(tree),

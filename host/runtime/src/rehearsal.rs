@@ -24,6 +24,8 @@ use crate::work::{Done, Work};
 pub(crate) struct Rehearsed {
     pub(crate) done: Result<Done, Failure>,
     pub(crate) usage: Usage,
+    /// Whether it would have written anything.
+    pub(crate) would_write: bool,
     /// The commit that everything it read is as of, if it came to an end.
     pub(crate) as_of: Option<u64>,
 }
@@ -42,6 +44,29 @@ pub(crate) struct Rehearsal {
 }
 
 impl Inner {
+    /// Runs a plugin that may or may not be on, with these grants, and drops everything that it wrote. It waits for
+    /// its place like a call of nobody in particular, and never opens a breaker.
+    pub(crate) async fn rehearse(
+        self: &Arc<Self>,
+        tenant: &Arc<TenantPlugins>,
+        plugin: &Arc<Plugin>,
+        grants: &Arc<Grants>,
+        cx: OpCx,
+        caller: Caller,
+        work: Work,
+    ) -> Result<Rehearsed, Problem> {
+        let rehearsal = Rehearsal {
+            plugin: Arc::clone(plugin),
+            grants: Arc::clone(grants),
+            tx: self.storage.begin(cx.tenant),
+            cx,
+            caller,
+            work,
+            chance: None,
+        };
+        self.rehearse_alike(tenant, rehearsal).await
+    }
+
     /// The same, and it may be a second run of a call, with the chance that the call has.
     pub(crate) async fn rehearse_alike(
         self: &Arc<Self>,
@@ -93,10 +118,12 @@ impl Inner {
             ran
         });
         let (ran, usage) = running.await.map_err(|_| Problem::from(Reason::Internal))?;
+        let would_write = ran.as_ref().is_ok_and(|ran| !ran.tx.is_read_only());
         let as_of = ran.as_ref().ok().map(|ran| ran.tx.as_of());
         Ok(Rehearsed {
             done: ran.map(|ran| ran.done),
             usage,
+            would_write,
             as_of,
         })
     }

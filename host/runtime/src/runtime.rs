@@ -16,6 +16,7 @@ use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
+use crate::ledger::{self, Ledger};
 use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
 use crate::outcome::Failure;
@@ -24,7 +25,7 @@ use crate::package::{Linked, Method, PackageFiles, Plugin};
 use crate::queue::Queue;
 use crate::registry::{Entry, Family, PluginDetail, PluginState, Registry, Stage};
 use crate::workers::Workers;
-use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance};
+use crate::{Limits, PluginCall, RuntimeConfig, RuntimeError, engine, instance, ready};
 
 /// How long a component may take to say what it offers: schemas of all methods, once per install.
 const DESCRIBE_MS: u64 = 2_000;
@@ -43,10 +44,13 @@ pub(crate) struct Inner {
     pub(crate) alarms: Arc<dyn Alarms>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) registry: Registry,
+    pub(crate) ledger: Ledger,
     /// Places in the pool of instances.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) workers: Workers,
     pub(crate) pool_slots: usize,
+    /// Places in the pool for instances that are ready before their call.
+    pub(crate) ready_places: Arc<Semaphore>,
     pub(crate) queue: Queue,
     /// Held while rollouts are set going, looked at or ended.
     pub(crate) steering: tokio::sync::Mutex<()>,
@@ -74,18 +78,21 @@ impl Runtime {
             egress,
             connections,
             limits,
+            budget,
         } = config;
         let limits = Arc::new(limits);
         let pool_slots = pool_slots.max(1);
-        let engines = engine::start(pool_slots, &limits)?;
+        let engines = engine::start(pool_slots.saturating_add(ready::PLACES), &limits)?;
         let slots = usize::try_from(pool_slots).unwrap_or(1);
-        Ok(Self {
+        let runtime = Self {
             inner: Arc::new(Inner {
                 registry: Registry::new(storage.clone(), Arc::clone(&limits)),
+                ledger: Ledger::new(storage.clone(), budget),
                 workers: Workers::start(workers, &engines)?,
                 outside: Outside::new(egress, connections),
                 slots: Arc::new(Semaphore::new(slots)),
                 pool_slots: slots,
+                ready_places: Arc::new(Semaphore::new(ready::PLACES as usize)),
                 queue: Queue::default(),
                 steering: tokio::sync::Mutex::default(),
                 storage,
@@ -98,7 +105,12 @@ impl Runtime {
                 cache_dir,
                 compiler,
             }),
-        })
+        };
+        if let Some(workers) = runtime.inner.workers.handle() {
+            workers.spawn(ledger::keep_writing(Arc::downgrade(&runtime.inner)));
+            workers.spawn(ready::keep_ready(Arc::downgrade(&runtime.inner)));
+        }
+        Ok(runtime)
     }
 
     /// Installs a plugin that comes with the server, in the place of the version that was there. Tenants that had it

@@ -80,6 +80,14 @@ impl Work {
         }
     }
 
+    /// Whether an administrator turns something: that is done also when the day's budget is used up.
+    pub(crate) const fn is_a_turn(&self) -> bool {
+        matches!(
+            self,
+            Self::Install | Self::Uninstall | Self::Enable | Self::Disable | Self::Migrate { .. }
+        )
+    }
+
     /// Which one of its kind: a name that the manifest gave, nothing of a person's.
     pub(crate) fn name(&self) -> &str {
         match self {

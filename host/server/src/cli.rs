@@ -226,6 +226,32 @@ enum PluginCommand {
     },
     #[command(flatten)]
     Package(crate::plugin::PackageCommand),
+    /// Show what plugins used, day by day: calls, faults, processor time, memory.
+    Use {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin; without it all.
+        plugin: Option<String>,
+        /// One organization, by its short name; without it all.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// How many days, today included.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=90))]
+        days: u64,
+    },
+    /// Show what a plugin would have used in an organization on the last days; nothing of it is kept.
+    WouldTouch {
+        #[command(flatten)]
+        place: Place,
+        /// Which plugin.
+        plugin: String,
+        /// Which organization, by its short name.
+        #[arg(long)]
+        tenant: String,
+        /// How many days, today included.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=7))]
+        days: u64,
+    },
     #[command(flatten)]
     Life(crate::plugin::LifeCommand),
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use vaxel_gateway::GatewayLimits;
+use vaxel_runtime::{Budget, Limits, RuntimeConfig};
 
 /// The effective configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -129,7 +130,7 @@ impl Default for StorageLimits {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Plugins {
     /// Threads that run plugins; default: one fewer than cores, at least one.
@@ -138,9 +139,81 @@ pub(crate) struct Plugins {
     pub(crate) dir: Option<PathBuf>,
     /// Who may publish plugins here. Default: DATA/trust.toml.
     pub(crate) trust: Option<PathBuf>,
+    /// Instances that are ready for the next calls of each plugin that is on.
+    pub(crate) ready_min: usize,
+    /// How many may be ready for one plugin while many of its calls run at one time; 0 for none ever.
+    pub(crate) ready_max: usize,
+    /// What the plugins of each organization may use up.
+    pub(crate) budget: PluginBudget,
     /// Whether packages that nobody signed are taken: with --dev and --demo.
     #[serde(skip)]
     pub(crate) allow_unsigned: bool,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            workers: None,
+            dir: None,
+            trust: None,
+            ready_min: limits.ready_min,
+            ready_max: limits.ready_max,
+            budget: PluginBudget::default(),
+            allow_unsigned: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PluginBudget {
+    /// Seconds of processor time from midnight to midnight (UTC), over all plugins of one organization.
+    pub(crate) processor_s_per_day: u64,
+    /// Requests to other servers from midnight to midnight (UTC), over all plugins of one organization.
+    pub(crate) requests_per_day: u64,
+    /// Running calls of one organization.
+    pub(crate) concurrent_calls: usize,
+    /// Running calls of one plugin in one organization.
+    pub(crate) concurrent_calls_per_plugin: usize,
+    /// What one plugin may store in one organization, in MiB.
+    pub(crate) stored_mib_per_plugin: u64,
+    /// What the files of one plugin may take in one organization, in MiB.
+    pub(crate) files_mib_per_plugin: u64,
+}
+
+impl Default for PluginBudget {
+    fn default() -> Self {
+        let (budget, limits) = (Budget::default(), Limits::default());
+        Self {
+            processor_s_per_day: budget.processor_ms_per_day / 1_000,
+            requests_per_day: budget.requests_per_day,
+            concurrent_calls: limits.tenant_concurrent,
+            concurrent_calls_per_plugin: limits.plugin_concurrent,
+            stored_mib_per_plugin: limits.plugin_stored_bytes >> 20,
+            files_mib_per_plugin: limits.plugin_blob_bytes >> 20,
+        }
+    }
+}
+
+impl Plugins {
+    /// Sets what is said.
+    pub(crate) fn apply(&self, to: &mut RuntimeConfig) {
+        if let Some(workers) = self.workers {
+            to.workers = workers;
+        }
+        to.limits.ready_min = self.ready_min;
+        to.limits.ready_max = self.ready_max;
+        let budget = &self.budget;
+        to.budget = Budget {
+            processor_ms_per_day: budget.processor_s_per_day.saturating_mul(1_000),
+            requests_per_day: budget.requests_per_day,
+        };
+        to.limits.tenant_concurrent = budget.concurrent_calls.max(1);
+        to.limits.plugin_concurrent = budget.concurrent_calls_per_plugin.max(1);
+        to.limits.plugin_stored_bytes = budget.stored_mib_per_plugin.saturating_mul(1 << 20);
+        to.limits.plugin_blob_bytes = budget.files_mib_per_plugin.saturating_mul(1 << 20);
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -313,6 +386,26 @@ mod tests {
         let rows = page.lines().filter(|line| line.starts_with("| `"));
         let documented = rows.filter(|line| !line.starts_with("| `VAXEL_")).count();
         assert_eq!(documented, all.len(), "a key that is gone is still there");
+    }
+
+    #[test]
+    fn budgets_of_the_file_are_those_of_the_plugins() {
+        let file = "[plugins]\nready_max = 3\n[plugins.budget]\nprocessor_s_per_day = 2\nrequests_per_day = 5\n\
+                    concurrent_calls = 0\nstored_mib_per_plugin = 7\nfiles_mib_per_plugin = 9";
+        let config: Config = toml::from_str(file).unwrap();
+        let mut runtime = RuntimeConfig::new("cache");
+        config.plugins.apply(&mut runtime);
+        let (budget, limits) = (runtime.budget, runtime.limits);
+        assert_eq!(
+            (budget.processor_ms_per_day, budget.requests_per_day),
+            (2_000, 5)
+        );
+        assert_eq!((limits.tenant_concurrent, limits.plugin_concurrent), (1, 8));
+        assert_eq!(
+            (limits.plugin_stored_bytes, limits.plugin_blob_bytes),
+            (7 << 20, 9 << 20)
+        );
+        assert_eq!((limits.ready_min, limits.ready_max), (1, 3));
     }
 
     #[test]

@@ -83,9 +83,7 @@ impl House {
         .context("opening the identities")?;
         let mut runtime_config = RuntimeConfig::new(data.join("cache"));
         runtime_config.compiler = Compiler::this_program(plugin::COMPILE);
-        if let Some(workers) = config.plugins.workers {
-            runtime_config.workers = workers;
-        }
+        config.plugins.apply(&mut runtime_config);
         let egress = way_out(config, &clock)?;
         runtime_config.connections = Some(Connections::new(identity.clone(), egress.clone()));
         runtime_config.egress = Some(egress);
@@ -147,6 +145,7 @@ impl House {
 
     /// Writes everything out and lets go of the directory.
     pub(crate) async fn close(self) {
+        self.runtime.close_books().await;
         self.storage.close().await;
     }
 }

@@ -70,6 +70,16 @@ pub(crate) enum Operation {
         tenant: String,
         stage: Stage,
     },
+    PluginUse {
+        plugin: Option<PluginId>,
+        tenant: Option<String>,
+        days: u64,
+    },
+    PluginWouldTouch {
+        plugin: PluginId,
+        tenant: String,
+        days: u64,
+    },
     AuditVerify {
         tenant: Option<String>,
         heads: Option<PathBuf>,
@@ -114,6 +124,16 @@ impl Operation {
                 plugin::install(house, &file, downgrade).await
             }
             Self::PackageRemove { plugin, forget } => plugin::remove(house, &plugin, forget).await,
+            Self::PluginUse {
+                plugin,
+                tenant,
+                days,
+            } => plugin::used(house, plugin.as_ref(), tenant.as_deref(), days).await,
+            Self::PluginWouldTouch {
+                plugin,
+                tenant,
+                days,
+            } => plugin::would_touch(house, &plugin, &tenant, days).await,
             Self::PackagePromote {
                 plugin,
                 version,

@@ -11,6 +11,7 @@ mod operate;
 mod rollout;
 pub(crate) mod scenario;
 mod tenant;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use crate::cli::Place;
 pub(crate) use life::{LifeCommand, LifeOperation};
 pub(crate) use operate::{copy_packages, install, installed, promote, remove, watch};
 pub(crate) use rollout::steer;
+pub(crate) use usage::{used, would_touch};
 
 /// What the server is told to be a compiler, and nothing else: its first argument.
 pub(crate) const COMPILE: &str = "compile-component";

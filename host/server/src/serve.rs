@@ -103,6 +103,7 @@ pub(crate) async fn run(
     tracing::info!("stopping: finishing what is under way");
     stop.cancel();
     gateway.drain().await;
+    house.runtime.close_books().await;
     audit::sign(&house).await;
     let _ = std::fs::remove_file(data.join("admin.sock"));
     house.storage.close().await;

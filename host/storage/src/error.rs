@@ -31,6 +31,9 @@ pub enum StorageError {
     /// The tenant's quota is used up.
     #[error("the organization's storage quota is used up")]
     Quota,
+    /// The collection takes as much as it may.
+    #[error("the plugin stores as much as it may")]
+    Full,
     /// The input is not of the form it must have.
     #[error("malformed: {what}")]
     Invalid {
@@ -100,7 +103,7 @@ impl StorageError {
                 Reason::Unavailable
             }
             Self::TooLarge { .. } => Reason::TooLarge,
-            Self::Quota => Reason::LimitReached,
+            Self::Quota | Self::Full => Reason::LimitReached,
             Self::Invalid { .. } | Self::NotEmpty { .. } => Reason::Invalid,
             Self::Key(error) => Reason::from(error),
             Self::Corrupt { .. }

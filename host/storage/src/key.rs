@@ -19,6 +19,8 @@ const KIND_TAIL: u8 = 5;
 const KIND_MARKS: u8 = 6;
 /// Rows that expire, by the time at which they do.
 const KIND_EXPIRIES: u8 = 7;
+/// What each plugin's collection takes.
+const KIND_WEIGHTS: u8 = 8;
 /// What storage notes about itself when it applies; not part of the log.
 const KIND_META: u8 = 0xff;
 
@@ -35,6 +37,7 @@ impl Space {
     pub(crate) const TAIL: Self = Self::of(KIND_TAIL, 0);
     pub(crate) const MARKS: Self = Self::of(KIND_MARKS, 0);
     pub(crate) const EXPIRIES: Self = Self::of(KIND_EXPIRIES, 0);
+    pub(crate) const WEIGHTS: Self = Self::of(KIND_WEIGHTS, 0);
     pub(crate) const META: Self = Self::of(KIND_META, 0);
 
     const fn of(kind: u8, number: u8) -> Self {
@@ -100,6 +103,12 @@ pub(crate) fn split(key: &[u8]) -> Option<(&[u8; TENANT_LEN], &[u8; SPACE_LEN], 
 /// Whether this is the key of one of the host's own collections.
 pub(crate) fn is_host(key: &[u8]) -> bool {
     split(key).is_some_and(|(_, [kind, ..], _)| *kind == KIND_HOST)
+}
+
+/// The collection of the plugin that this key is in, if it is in one.
+pub(crate) fn plugin_space(key: &[u8]) -> Option<Space> {
+    let (_, space, _) = split(key)?;
+    matches!(space, [KIND_PLUGIN, ..]).then_some(Space(*space))
 }
 
 /// The first key behind all that begin with `prefix`; `None` when nothing can lie behind.

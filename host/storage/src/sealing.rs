@@ -1,12 +1,14 @@
 //! Sealing a transaction into its record: final puts and deletes, numbered, counted and chained.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use vaxel_core::UnixMs;
 use vaxel_crypto::{ErasureKey, Purpose};
 
 use crate::engine::Shared;
-use crate::key::{Space, row_key};
+use crate::key::{Space, plugin_space, row_key};
 use crate::limits::{QUOTA_RESERVE_BYTES, RECORD_LEN_MAX};
 use crate::record::{FRAME_HEADER_LEN, RecordBuilder};
 use crate::row::{self, NewRow};
@@ -26,6 +28,8 @@ pub(crate) struct Sealing<'a> {
     record: RecordBuilder,
     changes: Vec<Change>,
     usage: i128,
+    /// By how much each plugin's collection grows or shrinks.
+    grown: BTreeMap<Space, i128>,
     /// The most bytes that the tenant's rows may take behind it.
     quota: u64,
     committed: Committed,
@@ -59,6 +63,7 @@ impl<'a> Sealing<'a> {
             record: RecordBuilder::new(tenant.id, seq, at, &before.chain, capacity),
             changes: Vec::with_capacity(tx.ops),
             usage: i128::from(before.usage),
+            grown: BTreeMap::new(),
             quota: if tx.may_use_reserve() {
                 shared.quota_bytes.saturating_add(QUOTA_RESERVE_BYTES)
             } else {
@@ -101,6 +106,10 @@ impl<'a> Sealing<'a> {
                 let target = crate::key::within_space(&key).to_vec();
                 self.put(alias, &target, append.erasure)?;
             }
+        }
+        for (space, by) in std::mem::take(&mut self.grown) {
+            let most = tx.most.filter(|(of, _)| *of == space);
+            self.weigh(space, by, most.map(|(_, most)| most))?;
         }
         for ((audience, user), is_member) in &tx.members {
             let there = row_key(
@@ -209,7 +218,7 @@ impl<'a> Sealing<'a> {
             .record
             .put(key, |out| row::seal(keyring, id, &new, value, out))?;
         let size = size_of(key, len);
-        self.usage += i128::from(size) - i128::from(before.size);
+        self.grows(key, i128::from(size) - i128::from(before.size));
         self.changes.push(Change {
             key: key.into(),
             size,
@@ -220,7 +229,8 @@ impl<'a> Sealing<'a> {
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), StorageError> {
-        self.usage -= i128::from(self.latest(key)?.size);
+        let size = self.latest(key)?.size;
+        self.grows(key, -i128::from(size));
         self.record.delete(key);
         // Nobody reads the tail through transactions; sweeping it would only push out what is read.
         if !crate::tail::is_event(key) {
@@ -233,22 +243,59 @@ impl<'a> Sealing<'a> {
         Ok(())
     }
 
-    fn increment(&mut self, key: &[u8], by: i64) -> Result<(), StorageError> {
-        let latest = self.latest(key)?;
-        let base = match latest {
-            Latest { size: 0, .. } => 0,
+    fn grows(&mut self, key: &[u8], by: i128) {
+        self.usage += by;
+        if let Some(space) = plugin_space(key) {
+            *self.grown.entry(space).or_default() += by;
+        }
+    }
+
+    /// Keeps the sum of what a plugin's collection takes, and refuses what makes it larger than it may be.
+    fn weigh(&mut self, space: Space, by: i128, most: Option<u64>) -> Result<(), StorageError> {
+        if by == 0 {
+            return Ok(());
+        }
+        let key = row_key(self.tenant.id, Space::WEIGHTS, &[space.bytes()]);
+        let latest = self.latest(&key)?;
+        let before = if latest.size > 0 {
+            self.counter(&key, latest)?
+        } else if self.tenant.applied.load(Ordering::Acquire) + 1 == self.head.seq {
+            // The first time, or nothing was left: the state says, because everything before is there.
+            let weight = crate::cost::weight(&self.shared.state, self.tenant.id, space)?;
+            i64::try_from(weight).unwrap_or(i64::MAX)
+        } else {
+            // Others are on their way. Whoever finds it quiet begins to count.
+            return Ok(());
+        };
+        let after = (i128::from(before) + by).max(0);
+        if by > 0 && most.is_some_and(|most| after > i128::from(most)) {
+            return Err(StorageError::Full);
+        }
+        if after == 0 {
+            return self.delete(&key);
+        }
+        let value = i64::try_from(after).unwrap_or(i64::MAX).to_be_bytes();
+        self.write(&key, &value, ErasureKey::TENANT, false, None, latest)
+    }
+
+    fn counter(&self, key: &[u8], latest: Latest) -> Result<i64, StorageError> {
+        match latest {
+            Latest { size: 0, .. } => Ok(0),
             Latest {
                 counter: Some(counter),
                 ..
-            } => counter,
+            } => Ok(counter),
             // Remembered, and not a counter; or only in the state.
-            Latest { seq: 0, .. } => self.stored_counter(key)?,
-            _ => {
-                return Err(StorageError::Invalid {
-                    what: "not a counter",
-                });
-            }
-        };
+            Latest { seq: 0, .. } => self.stored_counter(key),
+            _ => Err(StorageError::Invalid {
+                what: "not a counter",
+            }),
+        }
+    }
+
+    fn increment(&mut self, key: &[u8], by: i64) -> Result<(), StorageError> {
+        let latest = self.latest(key)?;
+        let base = self.counter(key, latest)?;
         let value = base.checked_add(by).ok_or(StorageError::Invalid {
             what: "a counter leaves its range",
         })?;

@@ -141,6 +141,10 @@ impl Storage {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Begins a unit of work in a tenant, as of what is applied now.
     pub fn begin(&self, tenant: TenantId) -> Transaction {
         Transaction::new(Arc::clone(&self.shared), self.shared.tenants.get(tenant))
@@ -256,10 +260,6 @@ impl Storage {
         let (shared, threads) = (Arc::clone(&self.shared), Arc::clone(&self.threads));
         // Closing goes on even when nobody waits for it.
         let _ = tokio::task::spawn_blocking(move || threads.stop(&shared)).await;
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
     }
 
     /// The data directory.

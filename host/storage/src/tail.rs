@@ -27,7 +27,7 @@ pub(crate) fn event_plaintext(topic: &str, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-fn parse_event(plaintext: Vec<u8>) -> Option<(std::sync::Arc<str>, Bytes)> {
+pub(crate) fn parse_event(plaintext: Vec<u8>) -> Option<(std::sync::Arc<str>, Bytes)> {
     let mut reader = Reader(&plaintext);
     if reader.u8()? != EVENT_FORMAT {
         return None;

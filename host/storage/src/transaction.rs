@@ -70,6 +70,8 @@ pub struct Transaction {
     /// At what time it looks at rows that expire; asked for with the first of them.
     now: OnceLock<UnixMs>,
     wants_reserve: bool,
+    /// A plugin's collection, and the most bytes that its rows may take.
+    pub(crate) most: Option<(Space, u64)>,
 }
 
 impl Transaction {
@@ -90,6 +92,7 @@ impl Transaction {
             written_bytes: 0,
             now: OnceLock::new(),
             wants_reserve: false,
+            most: None,
         }
     }
 
@@ -116,6 +119,12 @@ impl Transaction {
     /// only to collections of the host; any other is refused as if it had not asked.
     pub fn use_reserve(&mut self) {
         self.wants_reserve = true;
+    }
+
+    /// Lets a plugin's collection take so many bytes: a commit that would make it larger is refused, unless it only
+    /// makes it smaller than it was.
+    pub fn limit(&mut self, space: Space, bytes: u64) {
+        self.most = Some((space, bytes));
     }
 
     /// Whether it asked for the reserve and is of the kind that gets it.

@@ -269,6 +269,42 @@ async fn counters_count_and_refuse_what_is_none() {
 }
 
 #[tokio::test]
+async fn a_plugins_collection_is_weighed_and_no_larger_than_it_may_be() {
+    let rig = Rig::new();
+    let storage = rig.open();
+    let notes = Space::plugin(&"notes".parse().unwrap());
+    let other = Space::plugin(&"other".parse().unwrap());
+    let put = |space, key: &'static [u8], len: usize| {
+        let mut tx = storage.begin(T1);
+        tx.limit(notes, 1_000);
+        tx.put(space, key, vec![7; len], KEY).unwrap();
+        storage.commit(tx)
+    };
+    put(notes, b"a", 500).await.unwrap();
+    let weight = storage.usage_of(T1, notes).unwrap();
+    assert!(weight > 500 && weight < 650, "{weight}");
+    assert!(matches!(
+        put(notes, b"b", 500).await,
+        Err(StorageError::Full)
+    ));
+    put(other, b"b", 5_000).await.unwrap();
+    put(notes, b"a", 400).await.unwrap();
+    assert_eq!(storage.usage_of(T1, notes).unwrap(), weight - 100);
+    let mut tx = storage.begin(T1);
+    tx.limit(notes, 10);
+    tx.delete(notes, b"a").unwrap();
+    tx.append(notes, b"log/", vec![1; 20], None, KEY).unwrap();
+    storage.commit(tx).await.unwrap();
+    let kept = storage.usage_of(T1, notes).unwrap();
+    assert!(kept < 200, "what only shrinks is never refused: {kept}");
+    storage.close().await;
+    drop(storage);
+    let storage = rig.open();
+    assert_eq!(storage.usage_of(T1, notes).unwrap(), kept);
+    assert_eq!(storage.usage_of(T2, notes).unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_quota_stops_growth_but_not_deleting() {
     let rig = Rig::new();
     let mut config = rig.config();

@@ -205,6 +205,17 @@ export interface PluginUse {
   uses: Record<string, number>;
 }
 
+/** What the organization's plugins may use up in a day, and have; what each of them may store. */
+export interface PluginBudget {
+  processor_ms: number;
+  processor_ms_max: number;
+  is_used_up: boolean;
+  requests: number;
+  requests_max: number;
+  stored_bytes_max: number;
+  file_bytes_max: number;
+}
+
 /** What a plugin would have used, replayed from what happened. */
 export interface WouldTouch {
   days: number;
@@ -393,7 +404,7 @@ export interface Methods {
   'plugins/connections': M<OfPlugin, { items: PluginConnection[] }>;
   'plugins/connect': M<OfPlugin & { connection: string } & ConnectionSecret, { url?: string | null }>;
   'plugins/disconnect': M<OfPlugin & { connection: string }, unknown>;
-  'plugins/use': M<{ plugin?: string; days: number }, { items: PluginUse[] }>;
+  'plugins/use': M<{ plugin?: string; days: number }, { items: PluginUse[]; budget?: PluginBudget }>;
   'plugins/would_touch': M<OfPlugin & { version?: string; days: number }, WouldTouch>;
   'plugins/health': M<OfPlugin, { ok: boolean; text: string }>;
   'plugins/dead_letters': M<OfPlugin, { items: DeadLetter[] }>;

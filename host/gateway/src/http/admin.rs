@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use vaxel_core::{Problem, Reason, RequestId};
+use vaxel_ops::PluginUsed;
 
 use super::host::requested_host;
 use super::{Body, Response, edge, problem};
@@ -75,6 +76,21 @@ pub(crate) fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Response {
     if !edge::reads(request.method()) {
         return problem::respond(&problem::method_not_allowed(), id);
     }
+    for used in gateway.runtime().used_in_life() {
+        let counted = PluginUsed {
+            runs: used.calls,
+            faults: used.faults,
+            processor_us: used.processor_us,
+            memory_bytes_max: used.memory_bytes_max,
+            written_bytes: used.written_bytes,
+            uses: used.uses.into_iter().collect(),
+        };
+        let metrics = gateway.metrics();
+        metrics.plugin_used(used.plugin.as_str(), &counted);
+    }
+    let ready = gateway.runtime().ready().into_iter();
+    let ready = ready.map(|one| (one.plugin.to_string(), one.version, one.ready, one.wanted));
+    gateway.metrics().plugins_ready(ready);
     let mut response = Response::new(Body::from(gateway.metrics().encode()));
     response.headers_mut().insert(
         header::CONTENT_TYPE,

@@ -1,5 +1,7 @@
 //! `audit/list`: what was done and refused here, for administrators.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vaxel_core::{Problem, UnixMs};
@@ -46,6 +48,24 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
     outcome: How,
+    /// What a plugin used, where it is about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<UsedView>,
+}
+
+/// What a plugin used: one thing that matters, or how often each of those that are used all the time.
+#[derive(Serialize, JsonSchema)]
+struct UsedView {
+    /// The plugin's version.
+    version: String,
+    /// In which of its methods, jobs, …: `method messages.send`; nothing in totals.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    work: String,
+    /// With what: a host, a method; in totals the day.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    what: String,
+    /// How often, by capability.
+    counts: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -85,6 +105,12 @@ async fn list(
             Outcome::Refused => How::Refused,
             Outcome::Throttled => How::Throttled,
         },
+        used: entry.used.map(|used| UsedView {
+            version: used.version,
+            work: used.work,
+            what: used.what,
+            counts: used.counts,
+        }),
     });
     Ok(AuditList {
         items: items.collect(),

@@ -12,6 +12,7 @@ pub(crate) mod openapi;
 pub(crate) mod outside;
 pub(crate) mod pages;
 pub(crate) mod plugin;
+pub(crate) mod plugin_use;
 pub(crate) mod plugins;
 pub(crate) mod presence;
 pub(crate) mod registry;

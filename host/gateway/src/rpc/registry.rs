@@ -122,6 +122,7 @@ impl Registry {
         super::roles::register(&mut registry)?;
         super::presence::register(&mut registry)?;
         super::plugins::register(&mut registry)?;
+        super::plugin_use::register(&mut registry)?;
         super::pages::register(&mut registry)?;
         super::dead_letters::register(&mut registry)?;
         super::outside::register(&mut registry)?;

@@ -170,6 +170,10 @@ pub(crate) fn plugin_id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,31}$" })
 }
 
+pub(crate) fn optional_plugin_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "pattern": "^[a-z][a-z0-9-]{0,31}$" })
+}
+
 pub(crate) fn locale(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["sv", "en"] })
 }

@@ -33,6 +33,9 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// The longest that a request may take, redirects and all. Somebody waits for it.
 const TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
+/// No name of a host is longer.
+const HOST_BYTES_MAX: usize = 253;
+
 /// An address of more characters carries data that belongs into a body.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
@@ -275,6 +278,15 @@ pub fn reaches(hosts: &BTreeSet<String>, host: &str) -> bool {
         || host
             .split_once('.')
             .is_some_and(|(label, rest)| !label.is_empty() && hosts.contains(&format!("*.{rest}")))
+}
+
+/// The host of an address, as an account of what was asked for names it.
+pub fn host_of(url: &str) -> Option<String> {
+    if url.len() > URL_BYTES_MAX {
+        return None;
+    }
+    let host = Url::parse(url).ok()?.host_str()?.to_owned();
+    (host.len() <= HOST_BYTES_MAX).then_some(host)
 }
 
 /// The host of an address that may be sent to, and its port.

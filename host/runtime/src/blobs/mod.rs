@@ -14,7 +14,7 @@ pub(crate) use transfer::{has_room, remove_gone, write_new};
 
 pub(crate) use address::{ADDRESS_MS_MAX, Address, Deed};
 pub(crate) use kind::media_type;
-pub(crate) use rows::{Row, State, account, list, read, write};
+pub(crate) use rows::{Row, State, account, list, read, sum, write};
 
 /// A blob that a guest made in its call: written before the call's commit.
 pub(crate) struct NewBlob {

@@ -11,7 +11,7 @@ const SPACE: Space = Space::host(0x3e);
 /// The first byte of a row.
 const FORMAT: u8 = 1;
 
-/// The sum of all bytes; no plugin's id begins like this.
+/// The sum of all bytes, and in front of a plugin's id the sum of its own; no plugin's id begins like this.
 const SUM: &[u8] = b"\0bytes";
 
 /// How far a blob is.
@@ -82,16 +82,25 @@ pub(crate) fn write(
     tx.put(SPACE, &key, bytes, ErasureKey::TENANT)
 }
 
-/// Adds to what the tenant's blobs take. Adding commutes, so it never conflicts.
-pub(crate) fn account(tx: &mut Transaction, by: i64) -> Result<(), StorageError> {
-    tx.increment(SPACE, SUM, by)
+/// Adds to what the blobs of the tenant and of the plugin take. Adding commutes, so it never conflicts.
+pub(crate) fn account(
+    tx: &mut Transaction,
+    plugin: &PluginId,
+    by: i64,
+) -> Result<(), StorageError> {
+    tx.increment(SPACE, SUM, by)?;
+    tx.increment(SPACE, &sum_of(Some(plugin)), by)
 }
 
-/// What the tenant's blobs take, as far as is known now.
-pub(crate) fn sum(tx: &mut Transaction) -> Result<u64, StorageError> {
-    let sum = tx.get(SPACE, SUM)?;
+/// What the blobs of the tenant, or of one of its plugins, take, as far as is known now.
+pub(crate) fn sum(tx: &mut Transaction, plugin: Option<&PluginId>) -> Result<u64, StorageError> {
+    let sum = tx.get(SPACE, &sum_of(plugin))?;
     let sum = sum.and_then(|bytes| bytes.try_into().ok().map(i64::from_be_bytes));
     Ok(u64::try_from(sum.unwrap_or(0)).unwrap_or(0))
+}
+
+fn sum_of(plugin: Option<&PluginId>) -> Vec<u8> {
+    [SUM, plugin.map_or("", PluginId::as_str).as_bytes()].concat()
 }
 
 /// A blob as it is listed: the key of its row, its plugin, its id, its row.
@@ -106,7 +115,10 @@ pub(crate) fn list(
 ) -> Result<Vec<Listed>, StorageError> {
     let prefix = plugin.map(prefix_of).unwrap_or_default();
     let page = tx.scan(SPACE, &prefix, after, limit, Order::Ascending)?;
-    let rows = page.entries.into_iter().filter(|(key, _)| key != SUM);
+    let rows = page
+        .entries
+        .into_iter()
+        .filter(|(key, _)| !key.starts_with(SUM));
     rows.map(|(key, row)| {
         let (plugin, id) = named(&key).ok_or_else(damaged)?;
         Ok((key, plugin, id, parsed(&row)?))

@@ -90,7 +90,11 @@ impl Runtime {
         }
         write(&mut tx, plugin, id, None)?;
         if row.state != State::Expected {
-            account(&mut tx, -i64::try_from(row.bytes).unwrap_or(i64::MAX))?;
+            account(
+                &mut tx,
+                plugin,
+                -i64::try_from(row.bytes).unwrap_or(i64::MAX),
+            )?;
         }
         storage.commit(tx).await?;
         let removed = tokio::task::spawn_blocking(move || storage.delete_blob(tenant, id));

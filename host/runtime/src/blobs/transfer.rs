@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vaxel_core::{Problem, Reason, TenantId, UserId};
+use vaxel_core::{PluginId, Problem, Reason, TenantId, UserId};
 use vaxel_storage::{BlobReader, BlobWriter, Storage, StorageError};
 
 use super::kind::LOOKED_AT_BYTES;
 use super::{Address, Deed, NewBlob, Row, State, account, media_type, read, rows, write};
-use crate::Runtime;
 use crate::outcome::storage_problem;
+use crate::{Limits, Runtime};
 
 /// Bytes that are written to the disk at once.
 const STEP_BYTES: usize = 256 << 10;
@@ -162,7 +162,11 @@ impl Upload {
             let is_expected = row.is_some_and(|row| row.state == State::Expected);
             if is_expected {
                 write(&mut tx, plugin, *id, Some(&done))?;
-                account(&mut tx, i64::try_from(info.bytes).unwrap_or(i64::MAX))?;
+                account(
+                    &mut tx,
+                    plugin,
+                    i64::try_from(info.bytes).unwrap_or(i64::MAX),
+                )?;
             }
             Ok(is_expected)
         })();
@@ -200,13 +204,16 @@ impl Download {
     }
 }
 
-/// Whether the tenant's blobs leave room for so many bytes more.
+/// Whether the blobs of the plugin and of all its tenant leave room for so many bytes more.
 pub(crate) fn has_room(
     tx: &mut vaxel_storage::Transaction,
+    plugin: &PluginId,
     bytes: u64,
-    max: u64,
+    limits: &Limits,
 ) -> Result<bool, StorageError> {
-    Ok(rows::sum(tx)?.saturating_add(bytes) <= max)
+    let of_plugin = rows::sum(tx, Some(plugin))?.saturating_add(bytes);
+    let of_tenant = rows::sum(tx, None)?.saturating_add(bytes);
+    Ok(of_plugin <= limits.plugin_blob_bytes && of_tenant <= limits.tenant_blob_bytes)
 }
 
 /// Writes what a call made, before its commit. If that fails, the sweep finds the files.

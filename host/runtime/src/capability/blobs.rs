@@ -1,5 +1,7 @@
 //! Blobs: the guest sees ids, lengths and types; the bytes of uploads and downloads pass it by.
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 use vaxel_storage::Transaction;
 
@@ -42,7 +44,7 @@ impl Host for Guest {
         let plugin = self.plugin.clone();
         let written = self.with_storage(Cap::Blobs, 1, |tx, _| {
             blobs::write(tx, &plugin, id, Some(&row))?;
-            blobs::account(tx, i64::try_from(row.bytes).unwrap_or(i64::MAX))
+            blobs::account(tx, &plugin, i64::try_from(row.bytes).unwrap_or(i64::MAX))
         })?;
         Ok(written.map(|()| {
             let info = info(id, &row);
@@ -147,7 +149,7 @@ impl Host for Guest {
             };
             blobs::write(tx, &plugin, id, None)?;
             if row.state != State::Expected {
-                blobs::account(tx, -i64::try_from(row.bytes).unwrap_or(i64::MAX))?;
+                blobs::account(tx, &plugin, -i64::try_from(row.bytes).unwrap_or(i64::MAX))?;
             }
             Ok(true)
         })?;
@@ -207,16 +209,16 @@ impl Guest {
             user: context.caller.user,
             at: context.cx.now,
         };
-        let most = self.limits.tenant_blob_bytes;
+        let (plugin, limits) = (self.plugin.clone(), Arc::clone(&self.limits));
         let looked = self.with_storage(Cap::Blobs, 1, |tx: &mut Transaction, _| {
-            Ok((has_room(tx, bytes, most)?, tx.new_id()))
+            Ok((has_room(tx, &plugin, bytes, &limits)?, tx.new_id()))
         });
         match looked {
             Err(over) => Ok(Err(over)),
             Ok(Err(error)) => Err(error),
             Ok(Ok((false, _))) => Err(guest_error(
                 "limit",
-                "the organization's files leave no room for it",
+                "the plugin's files, or all of the organization's, leave no room for it",
             )),
             Ok(Ok((true, id))) => Ok(Ok((row, id))),
         }

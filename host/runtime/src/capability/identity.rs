@@ -12,6 +12,7 @@ const PEOPLE_MAX: usize = 200;
 
 impl Host for Guest {
     fn current(&mut self) -> wasmtime::Result<Caller> {
+        self.usage.count(Cap::Identity);
         let Some(context) = self.context.as_ref() else {
             return Ok(Caller {
                 user: None,
@@ -31,6 +32,7 @@ impl Host for Guest {
     }
 
     fn has_permission(&mut self, permission: String) -> wasmtime::Result<bool> {
+        self.usage.count(Cap::Identity);
         let context = self.context.as_ref();
         Ok(context.is_some_and(|context| context.plugin.permits(&context.caller, &permission)))
     }

@@ -2,9 +2,16 @@
 
 use super::bindings::vaxel::log::log::{Host, Level};
 use crate::guest::Guest;
+use crate::ledger::Metric;
+use crate::manifest::Cap;
+use crate::usage::METRICS_MAX;
+
+/// The longest name of a sum.
+const METRIC_NAME_MAX: usize = 64;
 
 impl Host for Guest {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.usage.count(Cap::Log);
         let left = self.limits.log_bytes.saturating_sub(self.log_bytes);
         if left == 0 {
             return Ok(());
@@ -47,7 +54,28 @@ impl Host for Guest {
         Ok(())
     }
 
-    fn metric(&mut self, _name: String, _value: f64) -> wasmtime::Result<()> {
+    fn metric(&mut self, name: String, value: f64) -> wasmtime::Result<()> {
+        self.usage.count(Cap::Log);
+        // Whoever sums up not-a-number has nothing any more.
+        if !is_metric_name(&name) || !value.is_finite() {
+            return Ok(());
+        }
+        let metrics = &mut self.usage.metrics;
+        let is_room = metrics.len() < METRICS_MAX;
+        match metrics.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, metric)) => metric.add(value),
+            None if is_room => metrics.push((name, Metric::of(value))),
+            None => {}
+        }
         Ok(())
     }
+}
+
+/// Lower-case words, so that it can be a label and never a text of a person's.
+fn is_metric_name(name: &str) -> bool {
+    name.len() <= METRIC_NAME_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.'))
 }

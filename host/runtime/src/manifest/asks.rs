@@ -70,6 +70,14 @@ impl Cap {
         Self::ALL.into_iter().find(|cap| cap.name() == name)
     }
 
+    /// Whether each use has a row in the audit. What is used hundreds of times in a call is counted.
+    pub(crate) const fn is_audited_one_by_one(self) -> bool {
+        matches!(
+            self,
+            Self::Http | Self::Interop | Self::StepUp | Self::Blobs
+        )
+    }
+
     /// Whether what it does is put back with a migration that failed.
     pub(crate) const fn can_be_undone(self) -> bool {
         matches!(

@@ -88,7 +88,9 @@ impl Guest {
     }
 
     fn prepared(&mut self, slot: usize, request: Request) -> Result<Prepared, Error> {
-        self.may_use(Cap::Http)?;
+        let asked = fingerprint(&request);
+        let host = vaxel_net::host_of(&request.url).unwrap_or_default();
+        self.may_ask_for(Cap::Http, &host, &asked)?;
         let unavailable = |what| Err(guest_error("unavailable", what));
         let Some(context) = self.context.as_ref().map(Arc::clone) else {
             return unavailable("there is no tenant here");
@@ -99,17 +101,27 @@ impl Guest {
         if slot >= AT_ONCE_MAX {
             return Err(guest_error("limit", "at most eight requests at once"));
         }
-        let (ticket, heard) = self.looks(&context, fingerprint(&request))?;
+        let (ticket, heard) = self.looks(&context, asked)?;
         if let Some(Heard::Http(answer)) = heard {
             return Ok(Prepared::Heard(answer));
         }
         let leaving = context.gate.takes_request();
+        let leaving = leaving.and_then(|()| context.inner.takes_request(context.tenant()));
         Ok(
             match leaving.and_then(|()| self.outgoing(&context, request)) {
                 Ok(leaving) => Prepared::Leaving(ticket, Box::new(leaving)),
                 Err(refused) => Prepared::Heard(ticket.keep(&context.tape, Err(refused))),
             },
         )
+    }
+
+    /// Whether the tenant lets the plugin ask this. What an earlier attempt of this call has asked was counted then.
+    pub(crate) fn may_ask_for(&mut self, cap: Cap, what: &str, asked: &Asked) -> Result<(), Error> {
+        let context = self.context.as_ref();
+        if context.is_some_and(|context| context.tape.has(self.asked, asked)) {
+            return Ok(());
+        }
+        self.may_use_for(cap, what)
     }
 
     /// What an earlier attempt of this call heard here. Counts the question.
@@ -160,9 +172,14 @@ impl Guest {
     /// How a connection is for who calls.
     pub(crate) fn connection_state(&mut self, name: &str) -> ConnectionState {
         let context = self.context.as_ref().map(Arc::clone);
-        let (Some(context), Ok(())) = (context, self.may_use(Cap::Http)) else {
+        let Some(context) = context else {
             return ConnectionState::Missing;
         };
+        // It asks nobody: only what was not granted is noted.
+        let may_use = context.grants.allows(Cap::Http) && !context.is_migration;
+        if !may_use && self.may_use(Cap::Http).is_err() {
+            return ConnectionState::Missing;
+        }
         let state = carried(&context, name).map(|carried| {
             let Carried {
                 connections,

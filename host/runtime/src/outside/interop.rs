@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use vaxel_core::{PluginId, Problem, Reason};
 
-use super::tape::{self, Heard};
+use super::tape::{self, Asked, Heard};
 use crate::call::PluginCall;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::guest::{Context, Guest, Reply, guest_error};
@@ -49,12 +49,13 @@ impl Guest {
         method: &str,
         params: Vec<u8>,
     ) -> Reply<Vec<u8>> {
-        let (context, call) = match self.next_call(plugin, method, &params) {
+        let asked = [plugin.as_bytes(), method.as_bytes(), &params];
+        let asked = tape::asked("plugin", asked);
+        let (context, call) = match self.next_call(plugin, method, &params, &asked) {
             Ok(next) => next,
             Err(refused) => return Ok(Err(refused)),
         };
-        let asked = [plugin.as_bytes(), method.as_bytes(), &params];
-        let (ticket, heard) = match self.looks(&context, tape::asked("plugin", asked)) {
+        let (ticket, heard) = match self.looks(&context, asked) {
             Ok(looked) => looked,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -83,25 +84,32 @@ impl Guest {
         plugin: &str,
         method: &str,
         params: &[u8],
+        fingerprint: &Asked,
     ) -> Result<(Arc<Context>, PluginCall), Error> {
-        self.may_use(Cap::Interop)?;
         let Some(context) = self.context.as_ref().map(Arc::clone) else {
+            self.may_use(Cap::Interop)?;
             return Err(guest_error("unavailable", "there is no tenant here"));
         };
+        let name = format!("{plugin}/{method}");
+        let id = Cap::Interop.name();
+        let asked = context.plugin.asks.iter().filter(|ask| ask.id == id);
+        let is_asked_for = asked.into_iter().any(|ask| ask.details.contains(&name));
+        // What the manifest does not name is the guest's own text.
+        let what = if is_asked_for { name.as_str() } else { "" };
+        let may_call = is_asked_for && context.grants.has_detail(id, &name);
+        if !may_call && context.grants.allows(Cap::Interop) {
+            self.usage.count(Cap::Interop);
+            self.usage.was_refused = true;
+            self.usage.note(Cap::Interop, what, true);
+            let words = format!("the organization did not grant to call {name}");
+            return Err(guest_error("forbidden", &words));
+        }
+        self.may_ask_for(Cap::Interop, what, fingerprint)?;
         if context.is_rehearsal {
             return Err(guest_error(
                 "unavailable",
                 "nobody is called in a rehearsal",
             ));
-        }
-        let name = format!("{plugin}/{method}");
-        let id = Cap::Interop.name();
-        let asked = context.plugin.asks.iter().filter(|ask| ask.id == id);
-        let is_asked_for = asked.into_iter().any(|ask| ask.details.contains(&name));
-        if !is_asked_for || !context.grants.has_detail(id, &name) {
-            self.usage.was_refused = true;
-            let words = format!("the organization did not grant to call {name}");
-            return Err(guest_error("forbidden", &words));
         }
         let called: PluginId = plugin
             .parse()

@@ -64,6 +64,14 @@ impl Tape {
         }
     }
 
+    /// Whether an earlier attempt heard the answer to this.
+    pub(crate) fn has(&self, place: usize, asked: &Asked) -> bool {
+        let kept = self.0.lock();
+        kept.heard
+            .get(&place)
+            .is_some_and(|(before, _)| before == asked)
+    }
+
     /// Keeps an answer; where there is no room for its bytes, one that says so. Answers what was kept.
     pub(crate) fn keep(&self, place: usize, asked: Asked, heard: Heard, too_much: Heard) -> Heard {
         let mut kept = self.0.lock();

@@ -162,6 +162,16 @@ impl Registry {
         self.installed.load().get(plugin).cloned()
     }
 
+    /// Every version that any tenant has on, of those that were asked for since the start.
+    pub(crate) fn all_on(&self) -> Vec<Arc<Plugin>> {
+        let tenants = self.tenants.load();
+        let active = tenants.values().flat_map(|tenant| tenant.active.values());
+        let on: BTreeMap<*const Plugin, &Arc<Plugin>> = active
+            .map(|active| (Arc::as_ptr(&active.plugin), &active.plugin))
+            .collect();
+        on.into_values().cloned().collect()
+    }
+
     /// What a tenant has on; read from storage when it is asked for the first time.
     pub(crate) fn tenant(&self, tenant: TenantId) -> Result<Arc<TenantPlugins>, StorageError> {
         if let Some(found) = self.tenants.load().get(&tenant) {

@@ -134,6 +134,34 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let (place, operation) = match command {
                 PluginCommand::Package(command) => return package(command, json).await,
                 PluginCommand::List { place, tenant } => (place, Operation::PluginList { tenant }),
+                PluginCommand::Use {
+                    place,
+                    plugin,
+                    tenant,
+                    days,
+                } => {
+                    let plugin = plugin.map(|id| id.parse()).transpose()?;
+                    let used = Operation::PluginUse {
+                        plugin,
+                        tenant,
+                        days,
+                    };
+                    (place, used)
+                }
+                PluginCommand::WouldTouch {
+                    place,
+                    plugin,
+                    tenant,
+                    days,
+                } => {
+                    let plugin = plugin.parse()?;
+                    let would = Operation::PluginWouldTouch {
+                        plugin,
+                        tenant,
+                        days,
+                    };
+                    (place, would)
+                }
                 PluginCommand::Life(command) => {
                     let (place, life) = command.into_operation();
                     (place, Operation::PluginLife(life))

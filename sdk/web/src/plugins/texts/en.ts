@@ -206,6 +206,7 @@ export const en = {
     processor: 'Processor time',
     memory: 'Most memory',
     stored: 'Stored',
+    ofAllowed: (most: string) => `of ${most}`,
     ofCalls: (share: string) => `${share} of the calls`,
     perDay: 'Day by day',
     measure: 'Show',

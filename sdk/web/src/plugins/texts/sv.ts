@@ -208,6 +208,7 @@ export const sv = {
     processor: 'Processortid',
     memory: 'Mest minne',
     stored: 'Sparat',
+    ofAllowed: (most: string) => `av ${most}`,
     ofCalls: (share: string) => `${share} av anropen`,
     perDay: 'Dag för dag',
     measure: 'Visa',
