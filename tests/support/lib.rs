@@ -8,6 +8,7 @@
     reason = "a test fails fast"
 )]
 
+pub mod bankid;
 mod binary;
 mod host;
 pub mod oauth;
