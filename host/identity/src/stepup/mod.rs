@@ -8,7 +8,7 @@ mod purpose;
 
 pub use eid::{
     BankIdState, EidBegun, EidBudget, EidConfig, EidLook, EidRequest, EidView, Eids, StepUpError,
-    browser_binding,
+    TakenProof, browser_binding,
 };
 pub use pin::PIN_DIGITS;
 pub use proof::{BROWSER_PROOF_MS, Binding, NewProof, PROOF_MS, Proof};

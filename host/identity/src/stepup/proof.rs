@@ -152,24 +152,23 @@ impl Identity {
         }))
     }
 
-    /// Whether a proof could be spent. It stays.
-    pub fn holds_proof(
+    /// What a proof could be spent for, here and now. It stays.
+    pub fn purpose_of_proof(
         &self,
         tenant: TenantId,
         plugin: &PluginId,
-        purpose: &str,
         token: &str,
         binding: Binding,
-    ) -> Result<bool, IdentityError> {
+    ) -> Result<Option<String>, IdentityError> {
         let key = self.proof_key(tenant, token)?;
         let (blinded, now) = (self.blinded(tenant, binding)?, self.now());
         let row: Option<ProofRow> = self.inner.store.look(tenant, |tx| tx.get(&key))?;
-        Ok(row.is_some_and(|row| {
+        let fits = |row: &ProofRow| {
             row.plugin == *plugin
-                && row.purpose == purpose
                 && ct_eq(&row.binding, &blinded)
                 && now.since(row.at) < binding.proof_ms()
-        }))
+        };
+        Ok(row.filter(fits).map(|row| row.purpose))
     }
 
     /// Removes proofs that nobody spent in time.

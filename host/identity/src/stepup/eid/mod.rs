@@ -80,6 +80,16 @@ pub struct EidBegun {
     pub binding: Secret<String>,
 }
 
+/// A proof on its way into a browser.
+pub struct TakenProof {
+    /// Whose purpose.
+    pub plugin: PluginId,
+    /// Which.
+    pub purpose: String,
+    /// What stands for it.
+    pub token: Secret<String>,
+}
+
 /// What is not the order's own trouble.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -332,7 +342,7 @@ impl Eids {
         tenant: TenantId,
         id: &str,
         binding: &str,
-    ) -> Result<Option<Secret<String>>, StepUpError> {
+    ) -> Result<Option<TakenProof>, StepUpError> {
         let begun = self.order(tenant, id, binding)?;
         let Some(pseudonym) = begun.take() else {
             return Ok(None);
@@ -346,7 +356,11 @@ impl Eids {
             binding: Binding::Browser(hash(binding.as_bytes())),
         };
         let token = self.0.identity.issue_proof(tenant, proof).await?;
-        Ok(Some(token))
+        Ok(Some(TakenProof {
+            plugin: begun.plugin.clone(),
+            purpose: begun.purpose.clone(),
+            token,
+        }))
     }
 
     /// The browser no longer wants it. Answers where it goes on.
