@@ -118,6 +118,14 @@ impl House {
     }
 }
 
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.host.log_tail());
+        }
+    }
+}
+
 /// A browser without script: cookies, pages, forms.
 struct Browser {
     client: Client,
@@ -229,7 +237,7 @@ impl Browser {
     /// What the camera of a phone sees.
     async fn shows_code(&self, order: &str) -> String {
         let page = self.get(order).await;
-        assert!(page.text.contains("code.svg"), "{}", page.text);
+        assert!(page.text.contains("id=\"code\""), "{}", page.text);
         let svg = self.get(&format!("{order}/code.svg")).await;
         assert_eq!(svg.status, 200);
         read_code(&svg.text)
@@ -354,7 +362,7 @@ async fn on_the_same_device_only_the_browser_that_the_app_sent_back_goes_on() {
         .unwrap();
     let start = format!("https://app.bankid.com/{}", rest.split_once('"').unwrap().0);
     let start = start.replace("&amp;", "&");
-    assert!(!page.text.contains("code.svg"), "nothing to scan");
+    assert!(!page.text.contains("id=\"code\""), "nothing to scan");
     let reference = house.bankid.opens_here(&start).unwrap();
     let back = house.bankid.asked(&reference)["returnUrl"]
         .as_str()
@@ -669,8 +677,8 @@ async fn a_pin_alone_and_a_bankid_alone_are_not_offered_for_each_other() {
     let both = browser.get("/p/paged/guarded/both-1").await;
     assert!(both.text.contains("_pin") && both.text.contains("BankID"));
     let pin = house.pin("eid-1").await;
-    assert_eq!(browser.types("eid-1", &pin).await.status, 422);
-    assert_eq!(browser.chooses("pin-1", "elsewhere").await.status, 422);
+    assert_eq!(browser.types("eid-1", &pin).await.status, 400);
+    assert_eq!(browser.chooses("pin-1", "elsewhere").await.status, 400);
     // In the app, too, the page is shown to nobody who has not shown who they are.
     let params = json!({"plugin": "paged", "page": "guarded", "path": "pin-1"});
     let refused = house.anna.client.call("plugins/show_page", params).await;
@@ -703,7 +711,7 @@ async fn a_certificate_is_kept_and_never_shown_and_its_end_is_told() {
         let params = json!({"certificate": certificate, "key": key});
         let refused = house.anna.client.call("stepup/set_bankid", params).await;
         let refused = refused.unwrap_err();
-        assert_eq!(refused.status(), 422, "{refused:?}");
+        assert_eq!(refused.status(), 400, "{refused:?}");
     }
     let kept = house
         .anna
@@ -751,6 +759,29 @@ async fn a_certificate_is_kept_and_never_shown_and_its_end_is_told() {
         "{}",
         page.text
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_purpose_knows_nobody_ever_again() {
+    let house = House::new().await;
+    let close = |purpose: &str| {
+        let params = json!({"plugin": "paged", "purpose": purpose});
+        house.anna.client.call("stepup/close", params)
+    };
+    let goes_on = async |purpose: &str| {
+        let browser = house.browser();
+        let order = browser.begins(purpose, "elsewhere").await;
+        let reference = house.bankid.scans(&browser.shows_code(&order).await).unwrap();
+        house.bankid.approves(&reference, &Someone::asa());
+        browser.waits(&order).await.status == 303
+    };
+    assert!(goes_on("eid-1").await);
+    close("eid-1").await.unwrap();
+    close("eid-1").await.unwrap();
+    close("eid-2").await.unwrap();
+    assert!(!goes_on("eid-1").await, "closed");
+    assert!(!goes_on("eid-2").await, "closed before anybody came");
+    assert!(goes_on("eid-3").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,7 @@ const TABLE: &[(&str, Who)] = &[
     ("roles/update", Admin),
     ("session/demo", Anyone),
     ("stepup/bankid", Admin),
+    ("stepup/close", Admin),
     ("stepup/make_pin", Admin),
     ("stepup/pin", Member),
     ("stepup/remove_bankid", Admin),

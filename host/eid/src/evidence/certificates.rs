@@ -24,9 +24,18 @@ const SIGNED_WITH: &[&dyn SignatureVerificationAlgorithm] = &[
 /// A person's certificate: these name no such use, or the one of clients.
 pub(super) const PERSON: KeyUsage = KeyUsage::client_auth();
 
-/// A responder's certificate says that it is one (RFC 6960 section 4.2.2.2): 1.3.6.1.5.5.7.3.9.
+/// A responder's certificate: nothing on its way to the root forbids to answer for it (1.3.6.1.5.5.7.3.9).
 pub(super) const RESPONDER: KeyUsage =
-    KeyUsage::required(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09]);
+    KeyUsage::required_if_present(&[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09]);
+
+/// Whether a certificate itself says that it is a responder's, as it must (RFC 6960 section 4.2.2.2).
+pub(super) fn is_responder(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    let usage = certificate.extended_key_usage();
+    usage.is_ok_and(|usage| usage.is_some_and(|usage| usage.value.ocsp_signing))
+}
 
 /// Whether the certificate's key signed this with RSA and SHA-256.
 pub(super) fn check_signature(

@@ -116,6 +116,9 @@ impl Response {
             .map(Into::into)
             .collect();
         match own.first() {
+            Some(responder) if !certificates::is_responder(responder) => {
+                Err(misfit("its signer is no responder under the root"))
+            }
             Some(responder) => {
                 let between: Vec<_> = own.iter().skip(1).chain(others).cloned().collect();
                 certificates::check_chain(roots, responder, &between, at, RESPONDER)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vaxel_core::{PluginId, Problem, Reason, TenantId, UnixMs};
 use vaxel_identity::{Binding, Eids, NewProof, PROOF_MS};
 
-use super::registry::{Access, Invocation, Nothing, Registry, Reply};
+use super::registry::{Access, Done, Invocation, Nothing, Registry, Reply};
 use super::schema;
 use super::session::refused;
 use crate::{Gateway, GatewayError};
@@ -19,6 +19,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
             make_pin,
         )?
         .creates = true;
+    registry.add(
+        "stepup/close",
+        "Closes a plugin's purpose for ever: nobody's pseudonym under it can be made or compared again.",
+        Access::Admin,
+        close,
+    )?;
     registry.add(
         "stepup/bankid",
         "How BankID knows the organization: the certificate's name and end.",
@@ -133,6 +139,30 @@ fn eids(gateway: &Gateway) -> Result<&Eids, Problem> {
     gateway
         .eids()
         .ok_or_else(|| Problem::new(Reason::Unavailable, why))
+}
+
+/// A purpose.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ClosePurpose {
+    #[schemars(schema_with = "schema::plugin_id")]
+    plugin: PluginId,
+    #[schemars(length(min = 1, max = 128))]
+    purpose: String,
+}
+
+async fn close(
+    gateway: Gateway,
+    invocation: Invocation,
+    params: ClosePurpose,
+) -> Result<Reply<Done>, Problem> {
+    let ClosePurpose { plugin, purpose } = params;
+    let identity = gateway.identity();
+    identity
+        .close_purpose(&invocation.cx, &plugin, &purpose)
+        .await
+        .map_err(refused)?;
+    Ok(Done {}.into())
 }
 
 async fn bankid(

@@ -5,13 +5,14 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
-use vaxel_core::{PluginId, TenantId};
+use vaxel_core::{OpCx, PluginId, TenantId};
 use vaxel_crypto::{CryptoError, ErasureKey, Keyring, random_bytes};
 use vaxel_eid::PersonalNumber;
 use vaxel_storage::Space;
 
 use super::check_name;
 use crate::IdentityError;
+use crate::audit::{AuditEntry, Outcome};
 use crate::identity::{Identity, blocking};
 use crate::store::{Row, STEP_UP};
 
@@ -104,10 +105,11 @@ impl Identity {
     /// Closes a purpose for ever: no pseudonym of it can be made or compared again, in no backup either.
     pub async fn close_purpose(
         &self,
-        tenant: TenantId,
+        cx: &OpCx,
         plugin: &PluginId,
         purpose: &str,
     ) -> Result<(), IdentityError> {
+        let tenant = cx.tenant;
         let place = Place::of(&self.inner.keyring, tenant, plugin, purpose)?;
         // Made first, if nobody came: so that nobody comes later.
         let (keyring, erasure) = (std::sync::Arc::clone(&self.inner.keyring), place.erasure);
@@ -123,7 +125,11 @@ impl Identity {
         .await?;
         self.inner
             .store
-            .change(tenant, |tx| tx.delete(STEP_UP, &place.key))
+            .change(tenant, |tx| {
+                tx.delete(STEP_UP, &place.key)?;
+                let entry = AuditEntry::of(cx, "stepup.close", Outcome::Done);
+                tx.append(&entry.about(plugin.as_str()))
+            })
             .await
     }
 }
