@@ -771,7 +771,10 @@ async fn a_closed_purpose_knows_nobody_ever_again() {
     let goes_on = async |purpose: &str| {
         let browser = house.browser();
         let order = browser.begins(purpose, "elsewhere").await;
-        let reference = house.bankid.scans(&browser.shows_code(&order).await).unwrap();
+        let reference = house
+            .bankid
+            .scans(&browser.shows_code(&order).await)
+            .unwrap();
         house.bankid.approves(&reference, &Someone::asa());
         browser.waits(&order).await.status == 303
     };

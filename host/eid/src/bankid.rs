@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vaxel_core::{Clock, UnixMs};
 use vaxel_crypto::Secret;
@@ -226,29 +226,51 @@ fn refused(body: &[u8]) -> EidError {
     }
 }
 
+/// What starts an order, beside what is shown; what is absent is not said at all.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requirement: Option<Requirement<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web: Option<Web<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Requirement<'a> {
+    personal_number: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Web<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referring_domain: Option<&'a str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user_agent: String,
+}
+
 fn order_request(asked: &Asked) -> Value {
-    let mut body = json!({});
-    if let Some(address) = asked.address {
-        body["endUserIp"] = address.to_canonical().to_string().into();
-    }
-    if let Some(only) = &asked.only {
-        body["requirement"] = json!({ "personalNumber": only.expose() });
-    }
-    if let Some(url) = &asked.return_url {
-        body["returnUrl"] = url.as_str().into();
-    }
-    let browser: String = asked.browser.chars().take(BROWSER_CHARS_MAX).collect();
-    let mut web = json!({});
-    if (3..=253).contains(&asked.host.len()) {
-        web["referringDomain"] = asked.host.as_str().into();
-    }
-    if !browser.is_empty() {
-        web["userAgent"] = browser.into();
-    }
-    if web.as_object().is_some_and(|web| !web.is_empty()) {
-        body["web"] = web;
-    }
-    body
+    let host = asked.host.as_str();
+    let web = Web {
+        referring_domain: (3..=253).contains(&host.len()).then_some(host),
+        user_agent: asked.browser.chars().take(BROWSER_CHARS_MAX).collect(),
+    };
+    let says_something = web.referring_domain.is_some() || !web.user_agent.is_empty();
+    let request = OrderRequest {
+        end_user_ip: asked.address.map(|ip| ip.to_canonical().to_string()),
+        requirement: asked.only.as_ref().map(|only| Requirement {
+            personal_number: only.expose(),
+        }),
+        return_url: asked.return_url.as_deref(),
+        web: says_something.then_some(web),
+    };
+    serde_json::to_value(request).unwrap_or_default()
 }
 
 impl EidProvider for BankId {

@@ -29,7 +29,7 @@ async fn main() {
         fs::write(folder.join(name), pem).expect("writing what a relying party needs");
     }
     let phone = bankid.shows_phone(phone).await;
-    println!("ready api {}", bankid.url());
-    println!("ready phone http://127.0.0.1:{phone}/");
+    println!("ready https://localhost:{}", bankid.port);
+    println!("ready http://127.0.0.1:{phone}");
     std::future::pending::<()>().await;
 }

@@ -122,10 +122,13 @@ struct Inner {
     identity: Identity,
     config: EidConfig,
     /// One for each organization, with TLS sessions and a circuit of its own, by the certificate it was made with.
-    providers: Mutex<HashMap<TenantId, ([u8; 32], Arc<BankId>)>>,
+    providers: Mutex<HashMap<TenantId, MadeWith>>,
     /// By the hash of their names.
     orders: Mutex<HashMap<[u8; 32], Arc<Begun>>>,
 }
+
+/// A provider, and what tells the certificate that it was made with from the next one.
+type MadeWith = ([u8; 32], Arc<BankId>);
 
 fn hash(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
