@@ -1,6 +1,7 @@
 //! Who is who: tenants, users, login sessions, tokens, links, throttling, revocation and audit.
 
 mod access;
+mod approvals;
 mod attempts;
 mod audit;
 mod audit_chain;
@@ -26,6 +27,7 @@ mod throttle;
 mod token;
 mod user;
 
+pub use approvals::Approval;
 pub use audit::{AuditEntry, AuditPage, Outcome};
 pub use audit_chain::AuditHead;
 pub use audit_check::{AuditCheck, AuditFault};
