@@ -10,6 +10,7 @@
 
 pub mod bankid;
 mod binary;
+pub mod browser;
 mod host;
 pub mod oauth;
 pub mod outside;

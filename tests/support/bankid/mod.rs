@@ -116,7 +116,7 @@ impl BankId {
                 let (acceptor, bankid) = (acceptor.clone(), serving.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
-                        bankid.serve(stream).await;
+                        Box::pin(bankid.serve(stream)).await;
                     }
                 });
             }
