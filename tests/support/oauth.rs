@@ -52,6 +52,21 @@ impl OAuth {
         format!("{redirect}?code={code}&state={}", asked["state"])
     }
 
+    /// The page where a person agrees, or does not.
+    pub(crate) fn asks(&self, query: &str) -> String {
+        let yes = self.agrees(&format!("?{query}"));
+        let asked = form(query);
+        let no = format!(
+            "{}?error=access_denied&state={}",
+            asked["redirect_uri"], asked["state"]
+        );
+        let (yes, no) = (yes.replace('&', "&amp;"), no.replace('&', "&amp;"));
+        format!(
+            "<!doctype html><html lang=en><title>Outside</title><h1>May it?</h1>\
+             <a href=\"{yes}\">Agree</a> <a href=\"{no}\">Refuse</a>"
+        )
+    }
+
     /// All tokens and codes that were ever given out.
     pub fn given(&self) -> Vec<String> {
         self.0.lock().unwrap().all.clone()

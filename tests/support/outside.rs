@@ -272,6 +272,11 @@ fn answer(state: &State, seen: &Seen) -> Reply {
             headers: Vec::new(),
             body: vec![b'x'; 2 << 20],
         },
+        "/authorize" => Reply {
+            status: 200,
+            headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
+            body: state.oauth.asks(&seen.query).into_bytes(),
+        },
         "/token" | "/revoke" => state.oauth.answer(seen),
         "/needs-token" => state.oauth.guards(seen),
         // Shows everything, as a careless server does.

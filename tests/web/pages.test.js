@@ -15,8 +15,8 @@ const WIDTHS = [
 
 const LOCALES = { sv: "sv-SE", en: "en-GB" };
 
-/** A page is refused by the host (502); a form is refused (409, 422); a page is gone (404). */
-const REFUSED = /\b(404|409|422|502)\b/;
+/** A page is refused by the host (500); a form is refused (409, 422), or the plugin stops (502); a page is gone (404). */
+const REFUSED = /\b(404|409|422|500|502)\b/;
 
 let server;
 let browser;
@@ -233,23 +233,27 @@ test("a board in the app: refused, kept, saved, and news of others come by thems
   await page.context().close();
 });
 
-test("switched off, a page is gone within a second with a kind word, and back with what was typed", { timeout: 180_000 }, async () => {
+test("switched off, a page and its place are gone within a second with a kind word, and back with what was typed", { timeout: 180_000 }, async () => {
   const page = await openPage(browser, { locale: "en-GB" });
+  let heardAt;
+  page.on("websocket", (line) => line.on("framereceived", ({ payload }) => String(payload).includes("plugins.switched") && (heardAt ??= Date.now())));
   await signIn(page, acme, "anna");
   await page.getByTestId("place-page:paged/board").click();
   await page.getByLabel("Text").fill("unfinished");
   await page.evaluate(() => {
     new MutationObserver(() => {
-      if (document.querySelector("[data-testid=page-gone]")) window.goneAt ??= performance.timeOrigin + performance.now();
+      const now = performance.timeOrigin + performance.now();
+      if (document.querySelector("[data-testid=page-gone]")) window.goneAt ??= now;
+      if (!document.querySelector('[data-testid="place-page:paged/board"]')) window.placeGoneAt ??= now;
     }).observe(document.body, { childList: true, subtree: true });
   });
   await call(server, "acme", "anna", "plugins/disable", { plugin: "paged" });
-  const off = Date.now();
   await page.getByTestId("page-gone").waitFor();
-  const took = (await page.evaluate(() => window.goneAt)) - off;
+  await until(page, () => window.placeGoneAt);
+  // From when the browser was told: how long a loaded machine takes to switch is another matter.
+  const took = await page.evaluate((heard) => Math.max(window.goneAt, window.placeGoneAt) - heard, heardAt);
   assert.ok(took < 1_000, `${took} ms`);
-  console.log(`    gone ${Math.round(took)} ms after the switch was answered`);
-  await until(page, () => !document.querySelector('[data-testid="place-page:paged/board"]'));
+  console.log(`    gone ${Math.round(took)} ms after the page was told`);
   assert.deepEqual(await violations(page), []);
   await call(server, "acme", "anna", "plugins/enable", { plugin: "paged" });
   await page.getByTestId("plugin-page").waitFor();
@@ -257,6 +261,42 @@ test("switched off, a page is gone within a second with a kind word, and back wi
   await page.getByTestId("place-page:paged/board").waitFor();
   assertFine(page, REFUSED);
   await page.context().close();
+});
+
+test("the palette finds pages, those outside the navigation too, and for administrators plugins", { timeout: 120_000 }, async () => {
+  await call(server, "acme", "anna", "users/update_me", { locale: "en" });
+  const find = async (page, words) => {
+    await page.keyboard.press("Control+k");
+    await page.getByTestId("palette-input").fill(words);
+  };
+  const hit = (page, name) => page.getByTestId("palette-hit").getByText(name, { exact: true });
+  const anna = await openPage(browser, { locale: "en-GB" });
+  await signIn(anna, acme, "anna");
+  assert.equal(await anna.getByTestId("place-page:paged/survey").count(), 0);
+  await find(anna, "surv");
+  await hit(anna, "Survey").waitFor();
+  await anna.keyboard.press("Enter");
+  await anna.getByTestId("plugin-page").waitFor();
+  assert.equal(new URL(anna.url()).pathname, "/x/paged/survey");
+  await find(anna, "paged");
+  await hit(anna, "Paged").click();
+  await anna.getByTestId("plugin-head").waitFor();
+  assert.equal(new URL(anna.url()).pathname, "/plugins/paged");
+  await find(anna, "paged");
+  await hit(anna, "Paged").waitFor();
+  assert.deepEqual(await violations(anna), []);
+  assertFine(anna, /api\/v1\/plugins\/use\)/);
+  await anna.context().close();
+
+  await call(server, "acme", "bertil", "users/update_me", { locale: "sv" });
+  const bertil = await openPage(browser, { locale: "sv-SE" });
+  await signIn(bertil, acme, "bertil");
+  await find(bertil, "surv");
+  await hit(bertil, "Survey").waitFor();
+  await bertil.getByTestId("palette-input").fill("paged");
+  await bertil.getByText("Inget hittades").waitFor();
+  assertFine(bertil);
+  await bertil.context().close();
 });
 
 /** Numbers that look random and are the same each time. */
@@ -327,7 +367,7 @@ test("random trees never bring a script and never break the page", { timeout: 30
   await signIn(page, acme, "anna");
   const outcomes = { drawn: 0, refused: 0 };
   await page.goto(at("/x/paged/echo/0"));
-  for (let seed = 1; seed <= 30; seed += 1) {
+  for (let seed = 1; seed <= 64; seed += 1) {
     const made = JSON.stringify(tree(dice(seed)));
     await call(server, "acme", "anna", "plugins/show_page", { plugin: "paged", page: "echo", sent: { action: "put", inputs: { tree: made } } });
     // Within the app: an address of its own for each.

@@ -53,6 +53,7 @@ const VIEWS = [
   { name: "plugin-wrong", path: "/plugins/arenden/settings", open: fillWrong, ready: (page) => page.getByTestId("setting-problem").last() },
   { name: "plugin-connect", path: "/plugins/arenden/settings", open: (page) => page.getByTestId("connect").first().click(), ready: (page) => page.getByTestId("connect-secret") },
   { name: "plugin-agree", path: "/plugins/arenden/settings", open: (page) => page.getByTestId("connect").nth(1).click(), ready: (page) => page.getByTestId("connect-dialog") },
+  { name: "own-connections", path: "/settings", ready: (page) => page.getByTestId("own-connections") },
   { name: "plugin-week", path: "/plugins/arenden/use", ready: (page) => page.getByTestId("use-bars") },
   { name: "plugin-figures", path: "/plugins/arenden/use", open: (page) => page.locator("summary").click(), ready: (page) => page.getByTestId("use-table") },
   { name: "plugin-unused", path: "/plugins/enkater/use", ready: (page) => page.getByText(/Inget under|Nothing in this/) },

@@ -242,6 +242,77 @@ test("a credential is entered once, held by the server, and given up again", asy
   await tickets.getByText("Inte ansluten").waitFor();
 });
 
+/** One more than it counted before, which is all that it has stored. */
+const counts = async () => (await call(server, "acme", "anna", "plugins/faulty/read_modify_write", { key: "visits" })).value;
+
+test("taken away with what it stored left where it is, a plugin comes back as it was at one press", async () => {
+  assert.equal(await counts(), 1);
+  const before = await granted();
+  await open(anna, "/plugins/faulty");
+  await open(other, "/plugins");
+  await state(card(other), "on").or(state(card(other), "waiting")).waitFor();
+  await anna.getByTestId("uninstall").click();
+  const dialog = anna.getByTestId("uninstall-dialog");
+  assert.equal(await dialog.getByTestId("uninstall-keep").isChecked(), true, "nothing is destroyed unless it is asked for");
+  assert.equal(await dialog.getByTestId("uninstall-name").count(), 0);
+  await anna.getByTestId("uninstall-submit").click();
+  await state(card(anna), "off").waitFor();
+  assert.equal(new URL(anna.url()).pathname, "/plugins");
+  await state(card(other), "off").waitFor();
+  assert.deepEqual(await granted(), [], "what was agreed to is forgotten");
+  assert.equal((await get()).has_data, true);
+  // A newer version is offered by now; taking it back brings the one that was there.
+  await anna.getByTestId("toasts").getByRole("button", { name: "Ångra" }).click();
+  await card(anna).getByText("Version 1.0.0").waitFor();
+  await state(card(other), "off").waitFor({ state: "detached" });
+  assert.deepEqual([(await get()).version, await granted()], ["1.0.0", before]);
+  assert.equal(await counts(), 2, "it goes on where it was");
+});
+
+test("erased only by whoever writes its name, and then nothing of it is left", async () => {
+  await open(anna, "/plugins/faulty/settings");
+  const tickets = anna.locator('[data-connection="tickets"]');
+  await tickets.getByTestId("connect").click();
+  await anna.getByTestId("connect-secret").fill("a-key-that-nobody-reads");
+  await anna.keyboard.press("Enter");
+  await tickets.getByText("Ansluten", { exact: true }).waitFor();
+  await anna.getByTestId("plugin-tab-overview").click();
+  await anna.getByTestId("uninstall").click();
+  await anna.getByTestId("uninstall-erase").check();
+  const destroys = anna.getByTestId("uninstall-destroys");
+  for (const what of [/uppgifter och filer/, /nycklarna/, /inställningarna/, /anslutningarna/]) await destroys.getByText(what).waitFor();
+  assert.deepEqual(await violations(anna), []);
+  const submit = anna.getByTestId("uninstall-submit");
+  assert.equal(await submit.isDisabled(), true);
+  await anna.getByTestId("uninstall-name").fill("faulty");
+  assert.equal(await submit.isDisabled(), true, "its name, letter by letter");
+  await anna.getByTestId("uninstall-name").fill("Faulty");
+  await anna.keyboard.press("Enter");
+  await state(card(anna), "off").waitFor();
+  await anna.getByTestId("toasts").getByText("är raderat").waitFor();
+  assert.equal(await anna.getByTestId("toasts").getByRole("button", { name: "Ångra" }).count(), 0, "nobody can take that back");
+  assert.equal((await get()).has_data, false);
+  await open(anna, "/plugins/faulty");
+  await anna.getByTestId("consent").waitFor();
+  assert.equal(await anna.getByTestId("uninstall").count(), 0, "there is nothing to take away");
+  await call(server, "acme", "anna", "plugins/enable", { plugin: "faulty", version: "1.0.0" });
+  const anew = await get();
+  assert.deepEqual([anew.settings.values, anew.connections.map((each) => each.state)], [{}, ["missing"]]);
+  assert.equal(await counts(), 1, "it begins anew");
+});
+
+test("what a plugin left is erased after it was taken away", async () => {
+  await call(server, "acme", "anna", "plugins/uninstall", { plugin: "faulty", erase: false });
+  await open(anna, "/plugins/faulty");
+  await anna.getByTestId("uninstall-section").getByText("Det som ligger kvar").waitFor();
+  await anna.getByTestId("uninstall").click();
+  assert.equal(await anna.getByTestId("uninstall-keep").count(), 0);
+  await anna.getByTestId("uninstall-name").fill("Faulty");
+  await anna.getByTestId("uninstall-submit").click();
+  await anna.getByTestId("toasts").getByText("är raderat").last().waitFor();
+  assert.equal((await get()).has_data, false);
+});
+
 test("no page complained meanwhile", () => {
   // Where a server counts no use, the page does without.
   assertFine(anna, /api\/v1\/plugins\/use\)/);

@@ -60,10 +60,27 @@ export function until(page, question, argument) {
   return page.waitForFunction(question, argument, { timeout: PATIENCE_MS });
 }
 
-/** Signs in beside the page and calls a method, as another device would. */
+/** The other device of each person, by server: signed in once, for so many sessions end the oldest, which is the page's. */
+const devices = new WeakMap();
+
+/** Calls a method beside the page, as another device would. */
 export async function call(server, tenant, login, method, params) {
-  const session = await post(server, tenant, "session/login", { login, password: PASSWORD });
-  return post(server, tenant, method, params, session.access_token);
+  const mine = devices.get(server) ?? new Map();
+  devices.set(server, mine);
+  const person = `${tenant}/${login}`;
+  const device = mine.get(person) ?? post(server, tenant, "session/login", { login, password: PASSWORD });
+  mine.set(person, device);
+  try {
+    return await post(server, tenant, method, params, (await device).access_token);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    // The token has ended, and with it this device. The next is signed in for this call.
+    mine.delete(person);
+    const session = post(server, tenant, "session/login", { login, password: PASSWORD });
+    const { access_token } = await session;
+    mine.set(person, session);
+    return post(server, tenant, method, params, access_token);
+  }
 }
 
 /** The people of an organization by the first word of their names, in lower case. */
@@ -84,7 +101,7 @@ export function post(server, tenant, method, params, token, more = {}) {
       answer.on("data", (chunk) => (text += chunk));
       answer.on("end", () => {
         if (answer.statusCode < 300) done(text === "" ? null : JSON.parse(text));
-        else failed(new Error(`${method} answered ${answer.statusCode}: ${text}`));
+        else failed(Object.assign(new Error(`${method} answered ${answer.statusCode}: ${text}`), { status: answer.statusCode }));
       });
     });
     sent.on("error", failed);

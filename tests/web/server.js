@@ -1,9 +1,9 @@
 // The built server with demo data, on free ports, in a directory of its own.
 
 import { execFileSync, spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
 export const PASSWORD = "one-two-buckle-my-shoe";
@@ -14,11 +14,13 @@ const READY_MS_MAX = 180_000;
 export const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
 
 /** Starts a demo server; `url(tenant)` is where its people sign in, `start` the start page. */
-export async function startServer() {
+export async function startServer({ config } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "vaxel-web-"));
+  const more = config === undefined ? [] : ["--config", join(folder, "vaxel.toml")];
+  if (config !== undefined) writeFileSync(join(folder, "vaxel.toml"), config);
   const log = createWriteStream(join(folder, "server.log"));
   const data = join(folder, "data");
-  let running = await launch(data, { http: 0, https: 0 }, log);
+  let running = await launch(data, { http: 0, https: 0 }, log, more);
   const { ports } = running;
   const port = ports.http;
   return {
@@ -39,7 +41,7 @@ export async function startServer() {
     /** Ends as an update would, and comes back at the same addresses (a page keeps to the one it was loaded from) with the same data. */
     async restart() {
       await running.stop();
-      running = await launch(data, ports, log);
+      running = await launch(data, ports, log, more);
     },
     async stop() {
       await running.stop();
@@ -48,10 +50,28 @@ export async function startServer() {
   };
 }
 
-async function launch(data, wanted, log) {
+/** Another company's server, with the fixture that reaches for it; `config` makes a server of ours know it. */
+export async function startOutside() {
+  const child = spawn(join(dirname(BINARY), "outside"), { stdio: ["pipe", "pipe", "inherit"] });
+  const told = await new Promise((ready, failed) => {
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`the server outside ended with ${code}`)));
+    createInterface({ input: child.stdout }).once("line", (line) => ready(JSON.parse(line)));
+  });
+  return {
+    ...told,
+    async stop() {
+      const ended = new Promise((done) => child.once("exit", done));
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+async function launch(data, wanted, log, more) {
   const child = spawn(
     BINARY,
-    ["serve", "--demo", "--data", data, "--http-port", String(wanted.http), "--https-port", String(wanted.https), "--admin-port", "0"],
+    ["serve", "--demo", "--data", data, "--http-port", String(wanted.http), "--https-port", String(wanted.https), "--admin-port", "0", ...more],
     { env: { ...process.env, VAXEL_DEMO_PASSWORD: PASSWORD }, stdio: ["ignore", "pipe", "pipe"] },
   );
   child.stderr.pipe(log, { end: false });

@@ -74,6 +74,7 @@ export function arenden() {
       { name: "calendar", title: "Jourkalendern", kind: "oauth2", per_user: true, hosts: ["cal.helpdesk.example"], state: "expired" },
       { name: "archive", title: "Arkivet", kind: "basic", per_user: false, hosts: ["arkiv.helpdesk.example"], state: "connected" },
     ],
+    has_data: true,
     unavailable: null,
   };
 }
@@ -122,6 +123,7 @@ export function world() {
       Object.assign(plugin, { version: plugin.former, former: null, update: null, state: "on" });
       return {};
     },
+    "plugins/connections": (params) => ({ items: (find(params).connections ?? []).filter((each) => each.per_user) }),
     "plugins/uninstall": (params) => (Object.assign(find(params), { enabled: false, state: "off" }), grant(find(params), []), {}),
     "plugins/set_settings": (params) => {
       if (params.values.queue === "Fel") fail(422, "invalid_settings", "/values/queue: this queue is used by another plugin");

@@ -40,7 +40,7 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
         // Chosen from the whole workspace, dependencies get the features that the tests gave them,
         // so that they are not compiled twice.
         Profile::Dev => {
-            build.args(["--workspace", "--bin", "vaxel"]);
+            build.args(["--workspace", "--bin", "vaxel", "--bin", "outside"]);
             "debug"
         }
         Profile::Release => {

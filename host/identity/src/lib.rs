@@ -34,7 +34,7 @@ pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;
 pub use connections::{
     Authorization, ConnectionError, ConnectionSpec, ConnectionState, Connections, CredentialKind,
-    Given, Ready,
+    Given, Ready, erase_clients, erase_credentials,
 };
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};

@@ -33,7 +33,10 @@ async fn an_act_waits_a_week_and_no_longer() {
     let ask = identity.ask_for_approval(&anna, "plugins/enable", &params);
     let one = ask.await.unwrap();
     house.clock.advance_ms(7 * 24 * 3_600 * 1_000 - 1);
-    assert_eq!(identity.approvals(anna.tenant).unwrap(), [one.clone()]);
+    assert_eq!(
+        identity.approvals(anna.tenant).unwrap(),
+        std::slice::from_ref(&one)
+    );
     house.clock.advance_ms(1);
     assert!(identity.approvals(anna.tenant).unwrap().is_empty());
     let late = identity.approve(&eva, one.id).await.unwrap_err();

@@ -185,6 +185,8 @@ export interface PluginDetails {
   /** `schema`: a JSON Schema of an object. */
   settings?: { schema: Record<string, unknown>; values: Record<string, unknown> } | null;
   connections?: PluginConnection[];
+  /** Whether erasing it would destroy anything. */
+  has_data: boolean;
   unavailable?: string | null;
 }
 
@@ -355,14 +357,16 @@ export interface Methods {
   'presence/set': M<{ status: 'online' | 'away' }, unknown>;
   'plugins/list': M<Empty, { items: PluginInfo[] }>;
   'plugins/get': M<OfPlugin, PluginDetails>;
-  /** Without `grants` everything that is asked for is granted. */
-  'plugins/enable': M<OfPlugin & { grants?: string[] }, unknown>;
+  /** Without `version` the one that is offered; without `grants` everything that is asked for is granted. */
+  'plugins/enable': M<OfPlugin & { version?: string; grants?: string[] }, unknown>;
   'plugins/disable': M<OfPlugin, unknown>;
   'plugins/grant': M<OfPlugin & { grants: string[] }, unknown>;
   'plugins/upgrade': M<OfPlugin & { version: string; grants?: string[] }, unknown>;
   'plugins/rollback': M<OfPlugin, unknown>;
   'plugins/uninstall': M<OfPlugin & { erase: boolean }, unknown>;
   'plugins/set_settings': M<OfPlugin & { values: Record<string, unknown> }, unknown>;
+  /** Those that one may make: everybody their own, administrators the organization's too. */
+  'plugins/connections': M<OfPlugin, { items: PluginConnection[] }>;
   'plugins/connect': M<OfPlugin & { connection: string } & ConnectionSecret, { url?: string | null }>;
   'plugins/disconnect': M<OfPlugin & { connection: string }, unknown>;
   'plugins/use': M<{ plugin?: string; days: number }, { items: PluginUse[] }>;

@@ -36,7 +36,7 @@ impl ProblemBody {
         let status = status_of(problem);
         Self {
             kind: format!("urn:vaxel:problem:{}", problem.code),
-            title: title_of(status),
+            title: title_of(status, &problem.code),
             status: status.as_u16(),
             detail: problem.detail.clone(),
             code: problem.code.clone().into_owned(),
@@ -55,6 +55,8 @@ pub(crate) fn status_of(problem: &Problem) -> StatusCode {
         "misdirected" => return StatusCode::MISDIRECTED_REQUEST,
         "upgrade_required" => return StatusCode::UPGRADE_REQUIRED,
         "idempotency-mismatch" => return StatusCode::UNPROCESSABLE_ENTITY,
+        // Clients try again by themselves after a 502: a plugin that stopped may do better from the start. One that
+        // answered wrongly will again, so that stays a 500.
         "plugin-fault" => return StatusCode::BAD_GATEWAY,
         _ => {}
     }
@@ -72,7 +74,7 @@ pub(crate) fn status_of(problem: &Problem) -> StatusCode {
     }
 }
 
-fn title_of(status: StatusCode) -> &'static str {
+fn title_of(status: StatusCode, code: &str) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Not allowed",
@@ -88,7 +90,7 @@ fn title_of(status: StatusCode) -> &'static str {
         StatusCode::MISDIRECTED_REQUEST => "Nobody lives here",
         StatusCode::UPGRADE_REQUIRED => "WebSocket only",
         StatusCode::UNPROCESSABLE_ENTITY => "Not possible as things stand",
-        StatusCode::BAD_GATEWAY => "Fault in a plugin",
+        _ if code.starts_with("plugin-") => "Fault in a plugin",
         _ => "Internal fault",
     }
 }
@@ -180,6 +182,18 @@ mod tests {
             let problem = Problem::new(Reason::Invalid, "x").with_code(code);
             assert_eq!(status_of(&problem).as_u16(), status);
         }
+    }
+
+    #[test]
+    fn a_plugins_fault_is_not_called_the_servers() {
+        let title = |code: &'static str| {
+            let problem = Problem::new(Reason::Internal, "x").with_code(code);
+            let body = ProblemBody::new(&problem, RequestId::new(UnixMs(1)));
+            (body.status, body.title)
+        };
+        assert_eq!(title("plugin-fault"), (502, "Fault in a plugin"));
+        assert_eq!(title("plugin-bad-answer"), (500, "Fault in a plugin"));
+        assert_eq!(title("internal"), (500, "Internal fault"));
     }
 
     #[test]

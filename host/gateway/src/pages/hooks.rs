@@ -129,7 +129,13 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<R
         return Err(problem::method_not_allowed());
     }
     let bytes_max = gateway.limits().body_bytes_max.min(BODY_BYTES_MAX);
-    let body = body::read(body, bytes_max, gateway.limits().body_timeout_ms).await?;
+    let body = body::read(
+        &parts.headers,
+        body,
+        bytes_max,
+        gateway.limits().body_timeout_ms,
+    )
+    .await?;
     let cx = OpCx {
         tenant: tenant.id,
         actor: Actor::Anonymous,
@@ -160,7 +166,7 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<R
             "a plugin answered raw HTTP with a status that it may not"
         );
         let detail = "The plugin did not answer as it may.";
-        Problem::new(Reason::Internal, detail).with_code("plugin-fault")
+        Problem::new(Reason::Internal, detail).with_code("plugin-bad-answer")
     })
 }
 

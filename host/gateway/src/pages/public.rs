@@ -66,7 +66,7 @@ pub(crate) async fn look(gateway: &Gateway, look: Look) -> Result<Page, Problem>
                     "a plugin's page cannot be drawn"
                 );
                 let detail = "The plugin answered with a page that cannot be drawn.";
-                Err(Problem::new(Reason::Internal, detail).with_code("plugin-fault"))
+                Err(Problem::new(Reason::Internal, detail).with_code("plugin-bad-answer"))
             }
         }
     };
@@ -172,7 +172,13 @@ async fn answer(
             .with_code("unsupported_media_type"));
     }
     let limits = gateway.limits();
-    let bytes = body::read(body, limits.body_bytes_max, limits.body_timeout_ms).await?;
+    let bytes = body::read(
+        &at.headers,
+        body,
+        limits.body_bytes_max,
+        limits.body_timeout_ms,
+    )
+    .await?;
     if let Some(step) = stepup::step(&bytes) {
         return at.step(gateway, step).await;
     }

@@ -72,7 +72,7 @@ fn broken() -> Problem {
         Reason::Internal,
         "The plugin did not answer as it promised.",
     )
-    .with_code("plugin-fault")
+    .with_code("plugin-bad-answer")
 }
 
 /// Splits `plugins/chat/messages.send`.

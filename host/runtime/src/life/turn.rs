@@ -18,7 +18,9 @@ const TRIES: u32 = 3;
 /// What is to be done with a plugin in a tenant. Grants that are not given are all that is asked for where a plugin is
 /// switched on, and what was granted before where it goes to another version.
 pub(crate) enum Turn<'a> {
+    /// Without a version: the one that runs, else the one that is offered.
     On {
+        version: Option<&'a str>,
         grants: Option<&'a BTreeSet<String>>,
     },
     Off,
@@ -110,7 +112,7 @@ struct Decision<'a> {
 impl Decision<'_> {
     fn of(&self, turn: &Turn<'_>) -> Result<Option<Switch>, RuntimeError> {
         match *turn {
-            Turn::On { grants } => self.on(grants).map(Some),
+            Turn::On { version, grants } => self.on(version, grants).map(Some),
             Turn::Off => self.off().map(Some),
             Turn::Grant(grants) => {
                 let (family, switch) = self.is_on()?;
@@ -156,14 +158,23 @@ impl Decision<'_> {
         }
     }
 
-    fn on(&self, grants: Option<&BTreeSet<String>>) -> Result<Switch, RuntimeError> {
+    fn on(
+        &self,
+        version: Option<&str>,
+        grants: Option<&BTreeSet<String>>,
+    ) -> Result<Switch, RuntimeError> {
         let family = self.family.ok_or_else(|| self.unknown())?;
+        if let Some(version) = version
+            && !family.is_promoted(version, self.stage)
+        {
+            return Err(self.not_promoted(version));
+        }
         let running = self
             .switch
             .filter(|switch| switch.on)
             .map(|switch| family.version_of(switch))
             .filter(|version| family.is_promoted(version, self.stage));
-        let version = match running {
+        let version = match version.or(running) {
             Some(version) => version,
             None => family
                 .offered(self.stage)

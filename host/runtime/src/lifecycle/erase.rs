@@ -1,15 +1,17 @@
-//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue, audiences, blobs and settings
-//! go in steps.
+//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue, audiences, connections, blobs and
+//! settings go in steps.
 
 use std::sync::Arc;
 
 use vaxel_core::{OpCx, PluginId, Problem, Reason, TenantId};
 use vaxel_crypto::ErasureKey;
-use vaxel_storage::{Space, StorageError, Transaction};
+use vaxel_identity::{erase_clients, erase_credentials};
+use vaxel_storage::{Order, Space, StorageError, Transaction};
 
 use super::rows::{self, Standing};
 use crate::admission::PluginGate;
 use crate::outcome::storage_problem;
+use crate::outside::connections::spec;
 use crate::queue;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
@@ -37,6 +39,13 @@ impl Inner {
             if let Err(problem) = told {
                 tracing::warn!(plugin.id = %plugin, tenant.id = %cx.tenant, "told that it goes: {problem}");
             }
+        }
+        if let Some(holder) = &self.outside.connections {
+            let manifest = active.map(|active| &active.plugin.manifest);
+            let connections = manifest.into_iter().flat_map(|it| &it.connections);
+            let specs: Vec<_> = connections.map(|it| spec(plugin, it)).collect();
+            let left = holder.leave(cx.tenant, plugin, &specs).await;
+            left.map_err(|error| error.problem())?;
         }
         self.note(cx, |tx| {
             let leaving = Standing {
@@ -90,6 +99,10 @@ impl Inner {
         }
         self.steps(&cx, |tx| tx.clear(space, &[], STEP_MAX)).await?;
         self.steps(&cx, |tx| queue::erase_some(tx, plugin)).await?;
+        self.steps(&cx, |tx| erase_clients(tx, plugin, STEP_MAX))
+            .await?;
+        self.steps(&cx, |tx| erase_credentials(tx, plugin, STEP_MAX))
+            .await?;
         self.steps(&cx, |tx| {
             let Some(audience) = rows::audience(tx, plugin)? else {
                 return Ok(false);
@@ -153,7 +166,8 @@ impl Inner {
 }
 
 impl Runtime {
-    /// Switches a plugin off in a tenant, forgets what it was granted there, and erases all that it has.
+    /// Switches a plugin off in a tenant, forgets what it was granted there, and erases all that it has. Credentials
+    /// that the host holds for it are given back.
     pub async fn uninstall(&self, cx: &OpCx, plugin: &PluginId) -> Result<(), RuntimeError> {
         let inner = &self.inner;
         let tenant = inner.registry.tenant(cx.tenant)?;
@@ -169,5 +183,16 @@ impl Runtime {
             .erase(cx, &tenant, last.as_ref(), plugin)
             .await
             .map_err(RuntimeError::Life)
+    }
+
+    /// Whether erasing would destroy anything: what a plugin has stored in a tenant, or was set there.
+    pub fn has_data(&self, tenant: TenantId, plugin: &PluginId) -> Result<bool, Problem> {
+        let has_some = |tx: &mut Transaction| -> Result<bool, StorageError> {
+            let first = tx.scan(Space::plugin(plugin), &[], None, 1, Order::Ascending)?;
+            Ok(!first.entries.is_empty()
+                || rows::read(tx, plugin)?.is_installed
+                || !settings::read(tx, plugin)?.is_empty())
+        };
+        has_some(&mut self.inner.storage.begin(tenant)).map_err(|error| storage_problem(&error))
     }
 }

@@ -381,7 +381,7 @@ export const en = {
   /** What the pages of administrators say of plugins comes with them. */
   plugins: {
     connectionMade: 'The connection is made. You can close this page.',
-    connectionFailed: 'The connection was not made. Try it again from the page of the plugin.',
+    connectionFailed: 'The connection was not made. Try it again from where you began.',
     enabled: (name: string) => `${name} is on`,
     disabled: (name: string) => `${name} is off`,
     known: {
@@ -432,9 +432,10 @@ export const en = {
     conversations: 'Conversations',
     people: 'People',
     places: 'Go to',
+    pages: 'Pages',
     actions: 'Actions',
     none: 'Nothing found',
-    scope: 'This finds names of people, conversations, places and actions, not the text of messages.',
+    scope: 'This finds names of people, conversations, pages, plugins and actions, not the text of messages.',
     results: (count: number) => n(count, 'hit', 'hits'),
     themeLight: 'Use the light theme',
     themeDark: 'Use the dark theme',

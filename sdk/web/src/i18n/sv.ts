@@ -383,7 +383,7 @@ export const sv = {
   /** What the pages of administrators say of plugins comes with them. */
   plugins: {
     connectionMade: 'Anslutningen är klar. Du kan stänga den här sidan.',
-    connectionFailed: 'Anslutningen blev inte klar. Försök igen från tilläggets sida.',
+    connectionFailed: 'Anslutningen blev inte klar. Försök igen där du började.',
     enabled: (name: string) => `${name} är på`,
     disabled: (name: string) => `${name} är av`,
     known: {
@@ -434,9 +434,10 @@ export const sv = {
     conversations: 'Samtal',
     people: 'Personer',
     places: 'Gå till',
+    pages: 'Sidor',
     actions: 'Gör',
     none: 'Inget hittades',
-    scope: 'Här söks namn på personer, samtal, platser och åtgärder, inte texten i meddelanden.',
+    scope: 'Här söks namn på personer, samtal, sidor, tillägg och åtgärder, inte texten i meddelanden.',
     results: (count: number) => n(count, 'träff', 'träffar'),
     themeLight: 'Använd ljust tema',
     themeDark: 'Använd mörkt tema',

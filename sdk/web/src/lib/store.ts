@@ -35,11 +35,13 @@ export function writeJson(key: string, value: unknown): boolean {
   return write(key, JSON.stringify(value));
 }
 
-/** Hears what other tabs of this browser write and remove. */
-export function onOtherTabs(heard: (key: string) => void): void {
-  addEventListener('storage', ({ key, storageArea }) => {
+/** Hears what other tabs of this browser write and remove, until it is told to stop. */
+export function onOtherTabs(heard: (key: string) => void): () => void {
+  const listen = ({ key, storageArea }: StorageEvent) => {
     if (storageArea === localStorage && key?.startsWith(PREFIX)) heard(key.slice(PREFIX.length));
-  });
+  };
+  addEventListener('storage', listen);
+  return () => removeEventListener('storage', listen);
 }
 
 /** The keys that begin so, without the common prefix. */

@@ -4,7 +4,7 @@ import { Problem, type PluginAsk, type PluginDetails } from '@vaxel/client';
 import { tick } from 'svelte';
 import { i18n } from '../i18n/i18n.svelte.ts';
 import { read, write } from '../lib/store.ts';
-import { refreshSession } from '../state/live.ts';
+import { onReturn, refreshSession } from '../state/live.ts';
 import { people } from '../state/people.svelte.ts';
 import { client, explain, session } from '../state/session.svelte.ts';
 import { toasts } from '../state/toasts.svelte.ts';
@@ -36,7 +36,7 @@ export class PluginPage {
   watch(): () => void {
     void this.load();
     const here = () => void this.load();
-    const stops = [client.on('plugins.switched', ({ plugin }) => plugin === this.id && here()), client.onReady((resumed) => resumed || here())];
+    const stops = [client.on('plugins.switched', ({ plugin }) => plugin === this.id && here()), client.onReady((resumed) => resumed || here()), onReturn(here)];
     const timer = setInterval(() => document.visibilityState === 'visible' && here(), LOOK_MS);
     addEventListener('focus', here);
     return () => {
@@ -99,9 +99,21 @@ export class PluginPage {
     );
   }
 
+  /** Nothing that was erased comes back; what was only put away does, as it was. */
   uninstall(erase: boolean): Promise<boolean> {
     const { kept, erased } = texts().uninstall;
-    return this.#act(() => client.call('plugins/uninstall', { plugin: this.id, erase }), () => toasts.show((erase ? erased : kept)(this.name)));
+    const left = this.details;
+    return this.#act(
+      () => client.call('plugins/uninstall', { plugin: this.id, erase }),
+      () => {
+        const again = !erase && left?.enabled ? { label: i18n.t.undo, run: () => void this.#back(left) } : undefined;
+        toasts.show((erase ? erased : kept)(this.name), { action: again, forMs: UNDO_MS });
+      },
+    );
+  }
+
+  #back({ version, asks }: PluginDetails): Promise<boolean> {
+    return this.#act(() => client.call('plugins/enable', { plugin: this.id, version, grants: granted(asks) }), () => toasts.show(i18n.t.plugins.enabled(this.name)));
   }
 
   async #act(act: () => Promise<unknown>, done: () => void): Promise<boolean> {

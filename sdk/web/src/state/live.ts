@@ -1,6 +1,7 @@
 /** Ties the stores to the line: what is fetched when it stands, and what is emptied at the end of a session. */
 
 import { i18n } from '../i18n/i18n.svelte.ts';
+import { onOtherTabs, write } from '../lib/store.ts';
 import { chat } from './chat.svelte.ts';
 import { deletions } from './deletions.svelte.ts';
 import { drafts } from './drafts.svelte.ts';
@@ -65,9 +66,14 @@ function greetReturn(): void {
   const how = new URLSearchParams(location.search).get('connection');
   if (how === null) return;
   history.replaceState(null, '', location.pathname);
+  // The tab that they left from shows it at once.
+  write('returned', String(Date.now()));
   const { connectionMade, connectionFailed } = i18n.t.plugins;
   toasts.show(how === 'made' ? connectionMade : connectionFailed, { tone: how === 'made' ? 'plain' : 'alert', forMs: RETURN_MS });
 }
+
+/** Calls when somebody came back so in another tab. */
+export const onReturn = (heard: () => void) => onOtherTabs((key) => key === 'returned' && heard());
 
 /** Called once for each session, before anything of it is shown. */
 export function openSession(): void {

@@ -55,6 +55,8 @@ struct DetailView {
     settings: Option<SettingsView>,
     /// Credentials that the host holds for it, while it is on.
     connections: Vec<ConnectionView>,
+    /// Whether erasing it would destroy anything.
+    has_data: bool,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     unavailable: Option<String>,
@@ -212,9 +214,13 @@ async fn get(
         .detail(invocation.tenant.id, &params.plugin)
         .map_err(refused)?;
     let (settings, connections) = outside::given(&gateway, &invocation, &params.plugin)?;
+    let has_data = gateway
+        .runtime()
+        .has_data(invocation.tenant.id, &params.plugin)?;
     let view = DetailView {
         settings,
         connections,
+        has_data,
         ..view(detail)
     };
     Ok(view.into())
@@ -249,6 +255,7 @@ fn view(detail: PluginDetail) -> DetailView {
         jobs,
         settings: None,
         connections: Vec::new(),
+        has_data: false,
         unavailable: state.unavailable,
     }
 }

@@ -87,6 +87,10 @@ fn version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": 64 })
 }
 
+fn optional_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "minLength": 1, "maxLength": 64 })
+}
+
 fn refused(error: RuntimeError) -> Problem {
     if error.reason() == Reason::Internal {
         tracing::error!(%error, "a plugin could not be switched");

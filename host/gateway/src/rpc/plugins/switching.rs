@@ -42,6 +42,10 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
 struct Enable {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
+    /// The one that is offered, if it is not given.
+    #[serde(default)]
+    #[schemars(schema_with = "super::optional_version")]
+    version: Option<String>,
     /// Ids of what is granted; all that is asked for, if they are not given.
     #[serde(default)]
     #[schemars(schema_with = "super::optional_grants")]
@@ -61,14 +65,22 @@ struct Grant {
 async fn enable(
     gateway: Gateway,
     invocation: Invocation,
-    Enable { plugin, grants }: Enable,
+    Enable {
+        plugin,
+        version,
+        grants,
+    }: Enable,
 ) -> Result<Reply<Done>, Problem> {
-    let (runtime, cx) = (gateway.runtime(), &invocation.cx);
-    match &grants {
-        Some(grants) => runtime.enable_with(cx, &plugin, grants).await,
-        None => runtime.enable(cx, &plugin).await,
-    }
-    .map_err(refused)?;
+    gateway
+        .runtime()
+        .enable_as(
+            &invocation.cx,
+            &plugin,
+            version.as_deref(),
+            grants.as_ref(),
+        )
+        .await
+        .map_err(refused)?;
     let target = granted(&plugin, grants.as_ref());
     turned(&gateway, &invocation, &plugin, "plugins.enable", &target).await?;
     Ok(Done {}.into())

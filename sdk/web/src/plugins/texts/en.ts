@@ -188,6 +188,9 @@ export const en = {
     registerHint: 'The other service gives a client id and mostly a secret. It asks for the address to come back to:',
     goOn: 'Go on to the other service',
     opens: 'Another page opens, where you agree. Come back here when you are done.',
+    noClient: 'An administrator has to register Växel at the other service first, on the page of the plugin.',
+    own: 'Your connections',
+    ownLead: 'What plugins may reach as you, elsewhere. Växel keeps it, sends it only to the servers named, and never shows it to the plugin or to anybody.',
   },
 
   use: {
@@ -237,13 +240,26 @@ export const en = {
 
   uninstall: {
     title: 'Take it away',
-    lead: 'Ends what you agreed to and what was set, here in your organization.',
+    titleLeft: 'What it left',
+    lead: 'It goes for everybody here, and what you agreed to is forgotten.',
+    leadLeft: (name: string) => `${name} has been taken away; what it stored lies here, sealed.`,
     open: 'Take it away …',
+    openLeft: 'Erase it …',
     ask: (name: string) => `Take ${name} away?`,
+    askLeft: (name: string) => `Erase what ${name} has stored?`,
     keep: 'Keep what it has stored',
     keepHint: 'It stays sealed and comes back if somebody switches the plugin on again.',
     erase: 'Erase everything it has stored',
-    eraseHint: 'Rows, files and the keys to them are destroyed. Nobody can bring them back, not even from a backup.',
+    eraseHint: 'Nobody can bring it back, not even from a backup.',
+    destroyed: 'This is destroyed in your organization, for ever:',
+    destroys: {
+      stored: 'everything it has stored: records and files',
+      keys: 'the keys to them, so that no backup can be read either',
+      work: 'what it still had to do, and what failed',
+      settings: 'its settings',
+      connections: 'its connections, each person’s own too; they are given back to the other services',
+    },
+    remains: 'What administrators did with it stays in the log.',
     type: (name: string) => `Write ${name} to go on`,
     keepDo: 'Take away',
     eraseDo: 'Erase for ever',

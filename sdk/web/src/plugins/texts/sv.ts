@@ -190,6 +190,9 @@ export const sv = {
     registerHint: 'Den andra tjänsten ger ett klient-id och oftast en hemlighet. Den frågar efter adressen att komma tillbaka till:',
     goOn: 'Gå vidare till den andra tjänsten',
     opens: 'En annan sida öppnas där du godkänner. Kom tillbaka hit när du är klar.',
+    noClient: 'En administratör behöver först registrera Växel hos den andra tjänsten, på tilläggets sida.',
+    own: 'Dina anslutningar',
+    ownLead: 'Det som tillägg når som du, någon annanstans. Växel förvarar det, skickar det bara till de servrar som står här, och visar det aldrig för tillägget eller någon annan.',
   },
 
   use: {
@@ -239,13 +242,26 @@ export const sv = {
 
   uninstall: {
     title: 'Ta bort det',
-    lead: 'Avslutar det ni har godkänt och ställt in, här i din organisation.',
+    titleLeft: 'Det som ligger kvar',
+    lead: 'Det försvinner för alla här, och det ni har godkänt glöms.',
+    leadLeft: (name: string) => `${name} är borttaget; det som sparades ligger kvar här, förseglat.`,
     open: 'Ta bort det …',
+    openLeft: 'Radera det …',
     ask: (name: string) => `Ta bort ${name}?`,
+    askLeft: (name: string) => `Radera det som ${name} har sparat?`,
     keep: 'Behåll det som det har sparat',
     keepHint: 'Det ligger kvar förseglat och kommer tillbaka om någon slår på tillägget igen.',
     erase: 'Radera allt som det har sparat',
-    eraseHint: 'Uppgifter, filer och nycklarna till dem förstörs. Ingen kan få tillbaka dem, inte ens ur en säkerhetskopia.',
+    eraseHint: 'Ingen kan få tillbaka det, inte ens ur en säkerhetskopia.',
+    destroyed: 'Det här förstörs i din organisation, för alltid:',
+    destroys: {
+      stored: 'allt som det har sparat: uppgifter och filer',
+      keys: 'nycklarna till dem, så att inte heller någon säkerhetskopia kan läsas',
+      work: 'det som det hade kvar att göra, och det som misslyckades',
+      settings: 'inställningarna',
+      connections: 'anslutningarna, också var och ens egna; de lämnas tillbaka till de andra tjänsterna',
+    },
+    remains: 'Det som administratörer har gjort med det står kvar i loggen.',
     type: (name: string) => `Skriv ${name} för att gå vidare`,
     keepDo: 'Ta bort',
     eraseDo: 'Radera för alltid',
