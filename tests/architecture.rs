@@ -20,19 +20,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("net", &["core"]),
     ("crypto", &["core"]),
     ("storage", &["core", "crypto"]),
-    ("identity", &["core", "net", "crypto", "storage"]),
+    ("eid", &["core", "net", "crypto"]),
+    ("identity", &["core", "net", "crypto", "storage", "eid"]),
     ("runtime", &["core", "crypto", "net", "storage", "identity"]),
     ("ops", &["core", "net", "storage"]),
     (
         "gateway",
         &[
-            "core", "net", "crypto", "storage", "identity", "runtime", "ops",
+            "core", "net", "crypto", "storage", "eid", "identity", "runtime", "ops",
         ],
     ),
     (
         "server",
         &[
-            "core", "net", "crypto", "storage", "identity", "runtime", "ops", "gateway",
+            "core", "net", "crypto", "storage", "eid", "identity", "runtime", "ops", "gateway",
         ],
     ),
 ];
@@ -74,6 +75,9 @@ const KEPT_BY: &[(&str, &[&str])] = &[
         &["vaxel-net", "vaxel-client", "vaxel-load", "vaxel-tests"],
     ),
     ("rcgen", &["vaxel-net", "vaxel-load", "vaxel-tests"]),
+    ("roxmltree", &["vaxel-eid"]),
+    ("x509-ocsp", &["vaxel-eid"]),
+    ("rustls-webpki", &["vaxel-eid"]),
     ("clap", &["vaxel-server"]),
 ];
 

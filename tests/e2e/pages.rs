@@ -309,9 +309,12 @@ async fn who_may_open_a_page_is_its_permission_and_what_is_off_is_not_there() {
     };
     assert_eq!(
         names(&anna).await,
-        ["board", "secret", "survey", "hostile", "echo"]
+        ["board", "secret", "survey", "hostile", "guarded", "echo"]
     );
-    assert_eq!(names(&bertil).await, ["board", "survey", "hostile", "echo"]);
+    assert_eq!(
+        names(&bertil).await,
+        ["board", "survey", "hostile", "guarded", "echo"]
+    );
     let show = |page: &str| json!({"plugin": "paged", "page": page});
     let secret = anna
         .client

@@ -8,7 +8,9 @@
     reason = "a test fails fast"
 )]
 
+pub mod bankid;
 mod binary;
+pub mod browser;
 mod host;
 pub mod oauth;
 pub mod outside;

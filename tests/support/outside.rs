@@ -240,7 +240,7 @@ async fn serve(acceptor: TlsAcceptor, socket: TcpStream, state: Arc<State>) {
 }
 
 /// A whole request, if it is there.
-fn parsed(read: &[u8]) -> Option<Seen> {
+pub(crate) fn parsed(read: &[u8]) -> Option<Seen> {
     let end = read.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&read[..end]).into_owned();
     let mut lines = head.split("\r\n");

@@ -13,15 +13,21 @@ Runs the suites that others wrote, against the real server unless it says otherw
   autobahn       the WebSocket protocol, every case, against an echo server with the gateway's handshake and
                  socket settings (needs Python 2.7, for example from pyenv)
   sslyze         what the TLS listener offers and refuses (installed under target/python)
+  bankid         the tests' stand-in for BankID, driven by pybankid, which judges what it signs
   schemathesis   the OpenAPI document, fuzzed (also part of `cargo xtask test`)
 
-Without a name: autobahn and sslyze.";
+Without a name: autobahn, bankid and sslyze.";
 
 const DEFAULT: &[Group] = &[
     Group {
         name: "autobahn",
         what: "the WebSocket protocol",
         run: suites::autobahn,
+    },
+    Group {
+        name: "bankid",
+        what: "the stand-in for BankID",
+        run: suites::bankid,
     },
     Group {
         name: "sslyze",

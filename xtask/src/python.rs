@@ -9,6 +9,11 @@ use crate::shell::{command, output, root, run, which};
 
 /// Installs `package` at exactly `version` if it is not there, and answers its bin folder.
 pub(crate) fn tool(package: &str, version: &str) -> Result<PathBuf> {
+    tool_with(package, version, &[])
+}
+
+/// As [`tool`], beside other packages that it needs in certain versions.
+pub(crate) fn tool_with(package: &str, version: &str, others: &[&str]) -> Result<PathBuf> {
     let folder = root()
         .join("target/python")
         .join(format!("{package}-{version}"));
@@ -27,14 +32,16 @@ pub(crate) fn tool(package: &str, version: &str) -> Result<PathBuf> {
     run(command("python3")
         .args(["-m", "venv", "--clear"])
         .arg(&folder))?;
-    run(command(bin.join("python")).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        &format!("{package}=={version}"),
-    ]))?;
+    run(command(bin.join("python"))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            &format!("{package}=={version}"),
+        ])
+        .args(others))?;
     std::fs::write(&done, version).context("noting the installation")?;
     Ok(bin)
 }

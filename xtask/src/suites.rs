@@ -15,6 +15,15 @@ use crate::{guests, python, web};
 const SCHEMATHESIS: &str = "4.32.5";
 const SSLYZE: &str = "6.3.1";
 const AUTOBAHN: &str = "25.10.1";
+const PYBANKID: &str = "1.5.0";
+
+/// What pybankid's judge of signatures stands on; newer ones lack a function that it calls.
+const PYBANKID_NEEDS: [&str; 4] = [
+    "asn1crypto==1.5.1",
+    "pytz==2025.2",
+    "pyOpenSSL==23.3.0",
+    "cryptography==41.0.7",
+];
 
 /// Calls that end the very session or person that the fuzzer calls as, sign in as somebody, or switch its target off.
 const NOT_FUZZED: &str = r"/(session/(logout|login|refresh|demo)|users/(deactivate|reset|change_password)|plugins/disable)$";
@@ -164,6 +173,26 @@ fn judge_autobahn(index: &Value) -> Result<()> {
         return Ok(());
     }
     bail!("{} cases failed: {}", broken.len(), broken.join(", "))
+}
+
+/// The tests' stand-in for BankID, driven by a client that others wrote and judged by its judge of signatures.
+pub(crate) fn bankid(_: &mut Tally) -> Result<()> {
+    let bin = python::tool_with("pybankid", PYBANKID, &PYBANKID_NEEDS)?;
+    let built = ["build", "-p", "vaxel-tests", "--bin", "bankid-standin"];
+    run(cargo().args(built))?;
+    let folder = root().join("target/suites/bankid");
+    fs::create_dir_all(&folder).context("making the stand-in's folder")?;
+    let log = folder.join("standin.log");
+    let stderr = fs::File::create(&log).context("making the log")?;
+    let mut standin = Command::new(root().join("target/debug/bankid-standin"));
+    standin.arg(&folder);
+    let standin = Server::spawn(standin, stderr, log, 2)?;
+    let api = format!("https://localhost:{}/rp/v6.0", standin.port("https")?);
+    let phone = format!("http://127.0.0.1:{}/", standin.port("http")?);
+    run(Command::new(bin.join("python"))
+        .arg(root().join("tests/conform/drive_standin.py"))
+        .arg(&folder)
+        .args([api, phone]))
 }
 
 /// What the TLS listener offers, and what it must not.

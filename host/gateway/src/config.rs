@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, UserId};
+use vaxel_identity::Eids;
 
 /// How much each door lets in. Every number is a maximum with an answer of its own when it is reached.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -143,6 +144,8 @@ pub struct GatewayConfig {
     pub clock: Arc<dyn Clock>,
     /// Where faults are reported that a person must look at.
     pub alarms: Arc<dyn Alarms>,
+    /// Electronic identity for step-up on public pages.
+    pub eids: Option<Eids>,
 }
 
 impl Default for GatewayConfig {
@@ -156,6 +159,7 @@ impl Default for GatewayConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: Arc::new(SystemClock),
             alarms: Arc::new(LogAlarms),
+            eids: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vaxel_core::{Alarms, PluginId, TenantId, UnixMs};
-use vaxel_identity::Identity;
+use vaxel_identity::{Eids, Identity};
 use vaxel_ops::{Health, Metrics};
 use vaxel_runtime::Runtime;
 use vaxel_storage::Storage;
@@ -187,6 +187,11 @@ impl Gateway {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// Electronic identity, where there is any.
+    pub(crate) fn eids(&self) -> Option<&Eids> {
+        self.0.config.eids.as_ref()
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

@@ -99,6 +99,7 @@ impl Identity {
             swept += self.sweep_attempts(tenant.id).await?;
             swept += self.sweep_revocations(tenant.id).await?;
             swept += self.sweep_proofs(tenant.id).await?;
+            swept += self.sweep_eid_counts(tenant.id).await?;
         }
         Ok(swept)
     }

@@ -45,6 +45,9 @@ pub use names::{check_hosts, check_login, check_name, check_password, check_slug
 pub use revocation::Revoked;
 pub use roles::{Holder, Role};
 pub use session::SignedIn;
-pub use stepup::{Binding, NewProof, PIN_DIGITS, PROOF_MS, Proof};
+pub use stepup::{
+    BROWSER_PROOF_MS, BankIdState, Binding, EidBegun, EidBudget, EidConfig, EidLook, EidRequest,
+    EidView, Eids, NewProof, PIN_DIGITS, PROOF_MS, Proof, StepUpError, TakenProof, browser_binding,
+};
 pub use token::Claims;
 pub use user::{NewUser, User, UserPage};

@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod local_ca;
 mod material;
+mod mutual;
 mod resolver;
 mod trust;
 
@@ -21,3 +22,4 @@ pub use egress::{
 };
 pub use error::TlsError;
 pub use material::{RENEW_BEFORE_DAYS, TlsMaterial};
+pub use mutual::{ClientIdentity, MutualAnswer, MutualClient, MutualError};

@@ -55,7 +55,7 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
 }
 
 /// Certificates are judged by the one clock, too.
-struct ByClock(Arc<dyn Clock>);
+pub(crate) struct ByClock(pub(crate) Arc<dyn Clock>);
 
 impl TimeProvider for ByClock {
     fn current_time(&self) -> Option<UnixTime> {

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) plugins: Plugins,
     /// What plugins may reach outside.
     pub(crate) egress: Egress,
+    /// How people show who they are.
+    pub(crate) eid: Eid,
     /// Limits of the public doors.
     pub(crate) limits: GatewayLimits,
     /// Addresses of proxies whose forwarded headers count.
@@ -228,6 +230,49 @@ pub(crate) struct Egress {
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
 }
 
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Eid {
+    /// Orders of an electronic identity that one organization may make a day (UTC). Each costs it money.
+    pub(crate) orders_per_day: u32,
+    /// Of these, how many from one address (a /64 in IPv6).
+    pub(crate) orders_per_address_per_day: u32,
+    /// BankID; without it none is offered.
+    pub(crate) bankid: Option<BankId>,
+}
+
+impl Default for Eid {
+    fn default() -> Self {
+        Self {
+            orders_per_day: 5_000,
+            orders_per_address_per_day: 500,
+            bankid: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BankId {
+    /// Where the Relying Party API is. BankID's test system is at `https://appapi2.test.bankid.com/rp/v6.0`.
+    pub(crate) url: String,
+    /// The authority of the API's own certificate, in PEM ("BankID SSL Root CA v1", or the test system's). Nobody else is
+    /// trusted there.
+    pub(crate) api_root: Option<PathBuf>,
+    /// The authority of people's certificates, in PEM ("BankID Root CA v1", or the test system's). It judges signatures.
+    pub(crate) signature_root: Option<PathBuf>,
+}
+
+impl Default for BankId {
+    fn default() -> Self {
+        Self {
+            url: "https://appapi2.bankid.com/rp/v6.0".to_owned(),
+            api_root: None,
+            signature_root: None,
+        }
+    }
+}
+
 /// Flags of `vaxel serve`; they win over the file.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ServeFlags {
@@ -304,6 +349,11 @@ impl Config {
         {
             bail!("listen.http must be a loopback address: people come over HTTPS");
         }
+        if let Some(bankid) = &self.eid.bankid
+            && (bankid.api_root.is_none() || bankid.signature_root.is_none())
+        {
+            bail!("eid.bankid needs api_root and signature_root: nobody is trusted without them");
+        }
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key go together");
         }
@@ -371,6 +421,10 @@ mod tests {
                 acme: Some(Acme::default()),
                 ..Tls::default()
             },
+            eid: Eid {
+                bankid: Some(BankId::default()),
+                ..Eid::default()
+            },
             ..Config::default()
         };
         let mut all = Vec::new();
@@ -412,6 +466,18 @@ mod tests {
     fn an_unknown_key_is_refused_by_name() {
         let error = toml::from_str::<Config>("[listen]\nhtpps = '0.0.0.0:1'").unwrap_err();
         assert!(error.to_string().contains("htpps"), "{error}");
+    }
+
+    #[test]
+    fn bankid_wants_both_roots() {
+        let with = |lines: &str| {
+            let config: Config = toml::from_str(&format!("[eid.bankid]\n{lines}")).unwrap();
+            config.with_flags(&ServeFlags::default())
+        };
+        assert!(with("api_root = 'a.pem'\nsignature_root = 'b.pem'").is_ok());
+        for lines in ["", "api_root = 'a.pem'", "signature_root = 'b.pem'"] {
+            assert!(with(lines).is_err(), "{lines}");
+        }
     }
 
     #[test]

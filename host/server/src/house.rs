@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use vaxel_core::{Alarms, Clock, LogAlarms, SystemClock, TenantId};
 use vaxel_crypto::{Keyring, MasterKey, MasterKeySource};
 use vaxel_gateway::Gateway;
-use vaxel_identity::{Connections, Identity, IdentityConfig, Tenant};
+use vaxel_identity::{Connections, Eids, Identity, IdentityConfig, Tenant};
 use vaxel_net::{Egress, EgressConfig, SystemNames};
 use vaxel_ops::{CountedAlarms, Metrics};
 use vaxel_runtime::{Compiler, Packages, PackagesConfig, Runtime, RuntimeConfig};
@@ -18,6 +18,7 @@ use vaxel_storage::{Storage, StorageConfig};
 
 use crate::bundle;
 use crate::config::Config;
+use crate::eid;
 use crate::output::Progress;
 use crate::plugin;
 
@@ -34,6 +35,7 @@ pub(crate) struct House {
     pub(crate) storage: Storage,
     pub(crate) identity: Identity,
     pub(crate) runtime: Runtime,
+    pub(crate) eids: Eids,
     pub(crate) packages: Packages,
     /// Where signed heads of the audit are written.
     pub(crate) audit_heads: PathBuf,
@@ -115,6 +117,7 @@ impl House {
         )
         .await
         .context("opening the installed packages")?;
+        let eids = eid::open(config, &identity, &clock, &alarms)?;
         let hosts_changed = Notify::new();
         Ok(Self {
             data: data.to_owned(),
@@ -125,6 +128,7 @@ impl House {
             storage,
             identity,
             runtime,
+            eids,
             packages,
             audit_heads: config
                 .audit

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod doctor;
+mod eid;
 mod house;
 mod operation;
 mod output;

@@ -59,6 +59,7 @@ pub(crate) async fn run(
                 .map(|demo| demo.info.clone()),
             clock: Arc::clone(&house.clock),
             alarms: Arc::clone(&house.alarms),
+            eids: Some(house.eids.clone()),
             ..GatewayConfig::default()
         },
         house.storage.clone(),
@@ -274,6 +275,7 @@ async fn sweep(house: Arc<House>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
+        house.eids.watch_certificates();
         if let Err(error) = house.identity.sweep().await {
             tracing::warn!("clearing ended sessions away: {error}");
         }

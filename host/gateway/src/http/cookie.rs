@@ -1,6 +1,8 @@
 //! The cookies we set, bound to exactly this host: the refresh token of a signed-in device, and for some minutes what
 //! binds a connection that is being made to the browser that began.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
 
 /// The `__Host-` prefix makes browsers refuse it unless it is Secure, without Domain and for the whole host:
@@ -46,6 +48,11 @@ impl CookieChange {
         value.set_sensitive(true);
         Some(value)
     }
+}
+
+/// What nobody guesses, for a cookie: 256 bits.
+pub(crate) fn unguessable() -> String {
+    URL_SAFE_NO_PAD.encode(vaxel_crypto::random_bytes::<32>())
 }
 
 /// The refresh token that the browser sent.

@@ -8,7 +8,7 @@ use vaxel_core::{Problem, Reason, RequestId};
 
 use super::edge::{Edge, reads};
 use super::{Body, Response, assets, blobs, calls, connected, problem, wellknown};
-use crate::pages::{hooks, public};
+use crate::pages::{hooks, public, stepup};
 use crate::{Gateway, socket};
 
 /// The routes of every listener for people.
@@ -28,6 +28,10 @@ pub(crate) fn build(gateway: &Gateway) -> Router {
         )
         .route("/p/{plugin}/{page}", any(public::handle))
         .route("/p/{plugin}/{page}/{*path}", any(public::handle))
+        .route("/stepup/{order}", get(stepup::show).post(stepup::cancel))
+        .route("/stepup/{order}/now", get(stepup::now))
+        .route("/stepup/{order}/code.svg", get(stepup::code))
+        .route("/stepup/{order}/back", get(stepup::back))
         .route("/hooks/{plugin}", any(hooks::handle))
         .route("/hooks/{plugin}/{*path}", any(hooks::handle))
         .method_not_allowed_fallback(refuse_method)
@@ -42,12 +46,20 @@ async fn refuse_method(State(gateway): State<Gateway>, request: Request<Body>) -
 /// Everything that is not an address of the API is the web client's.
 async fn pages(State(gateway): State<Gateway>, request: Request<Body>) -> Response {
     let path = request.uri().path();
-    let is_api = ["/api", "/.well-known", "/oauth", "/health", "/hooks", "/p"]
-        .iter()
-        .any(|prefix| {
-            path.strip_prefix(prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        });
+    let is_api = [
+        "/api",
+        "/.well-known",
+        "/oauth",
+        "/health",
+        "/hooks",
+        "/p",
+        "/stepup",
+    ]
+    .iter()
+    .any(|prefix| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
     if is_api {
         return refuse(&gateway, &request, &problem::not_found());
     }

@@ -190,6 +190,17 @@ impl Judge {
         {
             return broken("/next", "a path behind the page's own address");
         }
+        if let Some(required) = &page.proof {
+            let is_name = |name: &str| {
+                (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+            };
+            if !is_name(&required.purpose) || !required.scope.as_deref().is_none_or(is_name) {
+                return broken("/proof", "a name of 1 to 128 visible ASCII characters");
+            }
+            if required.methods.is_empty() {
+                return broken("/proof/methods", "at least one of pin and eid");
+            }
+        }
         self.elements("/body", &page.body, 1)?;
         self.actions("/actions", &page.actions)
     }

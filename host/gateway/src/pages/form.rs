@@ -86,6 +86,8 @@ impl Form<'_> {
 pub(crate) struct Sent {
     pub(crate) token: String,
     pub(crate) action: String,
+    /// Which of the browser's proofs goes with it.
+    pub(crate) proof: String,
     /// For the plugin: what was filled in; what was left empty is absent.
     pub(crate) inputs: Map<String, Value>,
     /// The same as it was typed, to be shown again.
@@ -104,6 +106,7 @@ pub(crate) fn read(body: &Bytes) -> Option<Sent> {
         match name.as_ref() {
             "_token" => sent.token = value.into_owned(),
             "_action" => sent.action = value.into_owned(),
+            "_proof" => sent.proof = value.into_owned(),
             name => {
                 let (kind, id) = name.split_once('.')?;
                 let mut kinds = kind.chars();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::check::{self, Address};
-use super::inputs_html;
 use super::tree::{
     Action, ActionStyle, Align, AssociatedInputs, Element, List, Notice, Page, Progress, Size,
     Table, TextBlock, TextStyle, Weight, Words,
 };
 use super::words::HostWords;
+use super::{inputs_html, stepup};
 
 /// What somebody has filled in, by input, in place of what the plugin suggests.
 pub(crate) type Filled = BTreeMap<String, String>;
@@ -126,6 +126,11 @@ impl Drawer<'_> {
                 "<form method=\"post\" data-vaxel-form><input type=\"hidden\" name=\"_token\"",
             );
             html.attribute("value", self.place.token).tag(">");
+            if let Some(required) = &page.proof {
+                let tag = stepup::tag(self.place.plugin, &required.purpose);
+                html.tag("<input type=\"hidden\" name=\"_proof\"");
+                html.attribute("value", &tag).tag(">");
+            }
         }
         self.elements(&page.body);
         self.actions(&page.actions);

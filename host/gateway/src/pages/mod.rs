@@ -7,6 +7,7 @@ pub(crate) mod html;
 pub(crate) mod inputs_html;
 pub(crate) mod public;
 pub(crate) mod shell;
+pub(crate) mod stepup;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use vaxel_core::{Actor, Locale, OpCx, PluginId, Problem, Reason, RequestId};
 use vaxel_identity::Tenant;
 use vaxel_ops::Refusal;
-use vaxel_runtime::{Caller, PageCall, PageRequest};
+use vaxel_runtime::{Caller, PageCall, PageRequest, ShownProof};
 
 use super::form::{self, Form, Sent};
 use super::html::{self, Filled, Place};
-use super::tree::Page;
+use super::stepup::{self, Asking, Step};
+use super::tree::{Page, RequiredProof};
 use super::words::{preferred, words};
 use super::{check, inputs_html, shell};
 use crate::Gateway;
@@ -101,6 +102,9 @@ struct At {
     path: String,
     query: Vec<(String, String)>,
     locale: Locale,
+    headers: HeaderMap,
+    /// As it was asked for, path and query.
+    address: String,
 }
 
 /// Answers for a public page.
@@ -148,28 +152,36 @@ async fn answer(
         path,
         query,
         locale,
+        headers: parts.headers,
+        address: parts
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     };
     if reads(&parts.method) {
-        let page = at.show(gateway, None, None).await?;
-        return at.draw(gateway, &page, None, None, StatusCode::OK);
+        return at.look(gateway).await;
     }
     if parts.method != Method::POST {
         return Err(problem::method_not_allowed());
     }
-    check_ours(&at.edge, &parts.headers)
+    check_ours(&at.edge, &at.headers)
         .inspect_err(|_| gateway.metrics().refused(Refusal::Foreign))?;
-    if !is_form(&parts.headers) {
+    if !is_form(&at.headers) {
         return Err(Problem::new(Reason::Invalid, "A form is expected.")
             .with_code("unsupported_media_type"));
     }
     let limits = gateway.limits();
     let bytes = body::read(
-        &parts.headers,
+        &at.headers,
         body,
         limits.body_bytes_max,
         limits.body_timeout_ms,
     )
     .await?;
+    if let Some(step) = stepup::step(&bytes) {
+        return at.step(gateway, step).await;
+    }
     let sent = form::read(&bytes).ok_or_else(|| Problem::from(Reason::Invalid))?;
     at.send(gateway, sent).await
 }
@@ -184,39 +196,105 @@ impl At {
         }
     }
 
-    async fn show(
-        &self,
-        gateway: &Gateway,
-        sent: Option<Bytes>,
-        sending: Option<String>,
-    ) -> Result<Page, Problem> {
-        let cx = OpCx {
+    fn cx(&self) -> OpCx {
+        OpCx {
             tenant: self.tenant.id,
             actor: Actor::Anonymous,
             now: self.edge.now,
             request: self.edge.request,
             locale: self.locale,
-        };
-        let request = PageRequest {
+        }
+    }
+
+    async fn show(&self, gateway: &Gateway, sending: Option<Sending>) -> Result<Page, Problem> {
+        let mut request = PageRequest {
             path: self.path.clone(),
             query: self.query.clone(),
-            sent,
+            sent: None,
         };
+        let mut caller = Caller::default();
+        let mut name = None;
+        if let Some(sending) = sending {
+            request.sent = Some(sending.told);
+            caller.proof = sending.proof;
+            name = Some(sending.name);
+        }
         let asked = Look {
-            cx,
-            caller: Caller::default(),
+            cx: self.cx(),
+            caller,
             plugin: self.plugin.clone(),
             page: self.page.clone(),
             request,
-            sending,
+            sending: name,
         };
         look(gateway, asked).await
+    }
+
+    fn token(&self, gateway: &Gateway) -> Result<String, Problem> {
+        self.form().token(
+            gateway.runtime(),
+            self.edge.now,
+            self.edge.request.to_bytes(),
+        )
+    }
+
+    async fn look(&self, gateway: &Gateway) -> Result<Response, Problem> {
+        let page = self.show(gateway, None).await?;
+        let proven = self.proven_for(gateway, &page)?;
+        let proven = proven.as_ref();
+        self.draw(gateway, &page, None, None, StatusCode::OK, proven)
+    }
+
+    /// What this browser has shown of what the page requires.
+    fn proven_for(&self, gateway: &Gateway, page: &Page) -> Result<Option<String>, Problem> {
+        let Some(required) = &page.proof else {
+            return Ok(None);
+        };
+        let tag = stepup::tag(self.plugin.as_str(), &required.purpose);
+        let shown = stepup::held(&self.headers, &tag);
+        stepup::proven(gateway, &self.tenant, &self.plugin, shown.as_ref())
+    }
+
+    /// Does what somebody chose on the host's own page, if the plugin's page still requires it.
+    async fn step(&self, gateway: &Gateway, step: Step) -> Result<Response, Problem> {
+        let page = self.show(gateway, None).await?;
+        let Some(required) = &page.proof else {
+            return self.draw(gateway, &page, None, None, StatusCode::OK, None);
+        };
+        let sending = self
+            .form()
+            .sending(gateway.runtime(), self.edge.now, &step.token)?;
+        let token = self.token(gateway)?;
+        let cx = self.cx();
+        let asking = self.asking(&page, required, &token, &cx);
+        asking.take(gateway, step, sending.is_some()).await
+    }
+
+    fn asking<'a>(
+        &'a self,
+        page: &'a Page,
+        required: &'a RequiredProof,
+        token: &'a str,
+        cx: &'a OpCx,
+    ) -> Asking<'a> {
+        Asking {
+            tenant: &self.tenant,
+            edge: &self.edge,
+            plugin: &self.plugin,
+            required,
+            title: &page.title.0,
+            address: &self.address,
+            token,
+            cx,
+            headers: &self.headers,
+        }
     }
 
     async fn send(&self, gateway: &Gateway, sent: Sent) -> Result<Response, Problem> {
         let Sent {
             token,
             action,
+            proof,
             inputs,
             filled,
         } = sent;
@@ -227,14 +305,22 @@ impl At {
                 .again(gateway, words.stale, StatusCode::CONFLICT, &filled)
                 .await;
         };
-        let told = form::told(&action, &inputs);
-        match self.show(gateway, Some(told), Some(sending)).await {
+        let sending = Sending {
+            told: form::told(&action, &inputs),
+            name: sending,
+            proof: stepup::held(&self.headers, &proof),
+        };
+        // Before it is spent.
+        let proven = stepup::proven(gateway, &self.tenant, &self.plugin, sending.proof.as_ref())?;
+        let proven = proven.as_ref();
+        match self.show(gateway, Some(sending)).await {
             Ok(page) if inputs_html::has_errors(&page) => self.draw(
                 gateway,
                 &page,
                 Some(&filled),
                 None,
                 StatusCode::UNPROCESSABLE_ENTITY,
+                proven,
             ),
             Ok(Page {
                 next: Some(next), ..
@@ -251,7 +337,12 @@ impl At {
                 response.headers_mut().insert(header::LOCATION, location);
                 Ok(response)
             }
-            Ok(page) => self.draw(gateway, &page, None, None, StatusCode::OK),
+            Ok(page) => self.draw(gateway, &page, None, None, StatusCode::OK, proven),
+            // What was typed is shown to be copied: the page itself is shown to nobody who has not shown who they are.
+            Err(problem) if problem.reason == Reason::StepUpRequired => {
+                let (name, locale) = (&self.tenant.name, self.locale);
+                Ok(shell::trouble(name, &problem, Some(&filled), locale))
+            }
             Err(problem) => {
                 let why = match problem.reason {
                     // Pressed again after going back: a new sending, if it is meant.
@@ -281,8 +372,12 @@ impl At {
         status: StatusCode,
         filled: &Filled,
     ) -> Result<Response, Problem> {
-        match self.show(gateway, None, None).await {
-            Ok(page) => self.draw(gateway, &page, Some(filled), Some(why), status),
+        match self.show(gateway, None).await {
+            Ok(page) => {
+                let proven = self.proven_for(gateway, &page)?;
+                let (filled, why) = (Some(filled), Some(why));
+                self.draw(gateway, &page, filled, why, status, proven.as_ref())
+            }
             Err(problem) => Ok(shell::trouble(
                 &self.tenant.name,
                 &problem,
@@ -299,12 +394,22 @@ impl At {
         filled: Option<&Filled>,
         trouble: Option<&str>,
         status: StatusCode,
+        proven: Option<&String>,
     ) -> Result<Response, Problem> {
-        let token = self.form().token(
-            gateway.runtime(),
-            self.edge.now,
-            self.edge.request.to_bytes(),
-        )?;
+        let token = self.token(gateway)?;
+        if let Some(required) = &page.proof
+            && proven != Some(&required.purpose)
+        {
+            if let Some(filled) = filled {
+                // What was typed is shown to be copied; the page itself only to who has shown who they are.
+                let problem = Problem::from(Reason::StepUpRequired);
+                let (name, locale) = (&self.tenant.name, self.locale);
+                return Ok(shell::trouble(name, &problem, Some(filled), locale));
+            }
+            let cx = self.cx();
+            let asking = self.asking(page, required, &token, &cx);
+            return Ok(asking.draw(gateway, None, StatusCode::OK));
+        }
         let place = Place {
             plugin: self.plugin.as_str(),
             words: words(self.locale),
@@ -316,6 +421,13 @@ impl At {
         let document = shell::document(&self.tenant.name, &page.title.0, &main, self.locale);
         Ok(shell::respond(status, document))
     }
+}
+
+/// What was sent with a form, and what goes with it.
+struct Sending {
+    told: Bytes,
+    name: String,
+    proof: Option<ShownProof>,
 }
 
 /// Splits `/p/notes/list/a/b`, decoded. Nothing that a browser or a proxy would read differently.
@@ -363,7 +475,7 @@ fn query(query: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Browsers say where a form stands; what says nothing has only the token, which proves as much.
-fn check_ours(edge: &Edge, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_ours(edge: &Edge, headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::ORIGIN) {
         return check_same_origin(edge, headers);
     }

@@ -14,6 +14,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// A whole document around a main part that is already drawn.
 pub(crate) fn document(organization: &str, title: &str, main: &str, locale: Locale) -> String {
+    document_with(organization, title, main, locale, "")
+}
+
+/// As [`document`], with more of ours in its head.
+pub(crate) fn document_with(
+    organization: &str,
+    title: &str,
+    main: &str,
+    locale: Locale,
+    head: &'static str,
+) -> String {
     let words = words(locale);
     let mut html = Html::new();
     html.tag("<!doctype html><html")
@@ -26,8 +37,9 @@ pub(crate) fn document(organization: &str, title: &str, main: &str, locale: Loca
         "</title><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"robots\" content=\"noindex\"><meta name=\"color-scheme\" content=\"light dark\">\
          <link rel=\"icon\" href=\"/icon.svg\"><link rel=\"stylesheet\" href=\"/page.css\">\
-         <script defer src=\"/page.js\"></script></head><body",
+         <script defer src=\"/page.js\"></script>",
     );
+    html.tag(head).tag("</head><body");
     let said = [
         ("data-offline", words.offline),
         ("data-not-sent", words.not_sent),
@@ -112,6 +124,7 @@ fn said(problem: &Problem, words: &'static HostWords) -> (&'static str, &'static
         }
         Reason::LimitReached | Reason::Unavailable => (words.busy, words.busy_why),
         Reason::TooLarge => (words.not_sent, words.too_large),
+        Reason::StepUpRequired => (words.not_sent, words.proof_over),
         _ => (words.broken, words.broken_why),
     }
 }

@@ -67,6 +67,32 @@ pub(crate) struct Page {
     /// In an answer to what was sent: where to go on, behind the page's own address. Without it, this is what is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
+    /// On a public page: who looks has shown who they are, or is asked to by the host, before anything of this is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<RequiredProof>,
+}
+
+/// What must have been shown on the host's own pages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequiredProof {
+    /// What the plugin will spend it for.
+    pub(crate) purpose: String,
+    /// How; the reader chooses.
+    pub(crate) methods: Vec<ProofMethod>,
+    /// What the PIN was made for, where it is not the purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
+}
+
+/// How somebody shows who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ProofMethod {
+    /// A PIN that somebody gave them.
+    Pin,
+    /// An electronic identity.
+    Eid,
 }
 
 /// One element.

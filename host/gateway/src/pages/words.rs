@@ -25,6 +25,7 @@ pub(crate) struct HostWords {
     pub(crate) broken: &'static str,
     pub(crate) broken_why: &'static str,
     pub(crate) too_large: &'static str,
+    pub(crate) proof_over: &'static str,
     pub(crate) by: &'static str,
     pub(crate) table: &'static str,
 }
@@ -50,6 +51,7 @@ static SV: HostWords = HostWords {
     broken: "Något gick fel",
     broken_why: "Felet är vårt. Försök igen om en stund.",
     too_large: "Det du skickade är för stort.",
+    proof_over: "Du behöver visa vem du är en gång till. Öppna sidan på nytt; det du skrev står här nedanför.",
     by: "Drivs med Växel",
     table: "Tabell",
 };
@@ -75,6 +77,7 @@ static EN: HostWords = HostWords {
     broken: "Something went wrong",
     broken_why: "The fault is ours. Try again in a while.",
     too_large: "What you sent is too large.",
+    proof_over: "You need to show who you are once more. Open the page again; what you wrote is below.",
     by: "Runs on Växel",
     table: "Table",
 };

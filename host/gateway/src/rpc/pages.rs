@@ -3,15 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vaxel_core::{PluginId, Problem};
+use vaxel_core::{PluginId, Problem, Reason};
 use vaxel_runtime::PageRequest;
 
 use super::invoke::check_idempotency_key;
 use super::registry::{Access, Invocation, Nothing, Registry, Reply};
 use super::{plugin, schema};
-use crate::pages::form;
 use crate::pages::public::{Look, look};
 use crate::pages::tree::Page;
+use crate::pages::{form, stepup};
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
@@ -126,6 +126,9 @@ async fn show(
         query,
         sent: sent.map(|sent| form::told(&sent.action, &sent.inputs)),
     };
+    // Before it is spent.
+    let (tenant, shown) = (&invocation.tenant, caller.proof.as_ref());
+    let proven = stepup::proven(&gateway, tenant, &plugin, shown)?;
     let asked = Look {
         cx: invocation.cx,
         caller,
@@ -134,5 +137,11 @@ async fn show(
         request,
         sending,
     };
-    Ok(look(&gateway, asked).await?.into())
+    let page = look(&gateway, asked).await?;
+    match &page.proof {
+        Some(required) if proven.as_ref() != Some(&required.purpose) => {
+            Err(Problem::from(Reason::StepUpRequired))
+        }
+        _ => Ok(page.into()),
+    }
 }

@@ -1,11 +1,17 @@
 //! Step-up: showing once more who one is, for one purpose. A PIN or an eID is checked by the host, on its own pages;
 //! what a plugin gets is a proof to spend.
 
+mod eid;
 mod pin;
 mod proof;
+mod purpose;
 
+pub use eid::{
+    BankIdState, EidBegun, EidBudget, EidConfig, EidLook, EidRequest, EidView, Eids, StepUpError,
+    TakenProof, browser_binding,
+};
 pub use pin::PIN_DIGITS;
-pub use proof::{Binding, NewProof, PROOF_MS, Proof};
+pub use proof::{BROWSER_PROOF_MS, Binding, NewProof, PROOF_MS, Proof};
 
 /// The longest name of a purpose or a scope: a kind and an id.
 const NAME_LEN_MAX: usize = 128;

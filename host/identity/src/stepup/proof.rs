@@ -16,6 +16,9 @@ use crate::store::{PAGE, Row, STEP_UP, decode};
 /// How long a proof waits to be spent: as long as it takes to fill in a page.
 pub const PROOF_MS: u64 = 15 * 60_000;
 
+/// How long one waits in a browser that nobody is signed in with: people think about a long survey.
+pub const BROWSER_PROOF_MS: u64 = 2 * 3_600_000;
+
 /// In front of a proof's key among the rows of step-up.
 const KEY: &[u8] = b"proof/";
 
@@ -32,6 +35,13 @@ pub enum Binding {
 }
 
 impl Binding {
+    const fn proof_ms(self) -> u64 {
+        match self {
+            Self::Session(_) => PROOF_MS,
+            Self::Browser(_) => BROWSER_PROOF_MS,
+        }
+    }
+
     fn bytes(self) -> Vec<u8> {
         match self {
             Self::Session(session) => [b"session/".as_slice(), &session.to_bytes()].concat(),
@@ -116,7 +126,7 @@ impl Identity {
         binding: Binding,
     ) -> Result<Option<Proof>, IdentityError> {
         let key = self.proof_key(tenant, token)?;
-        let binding = self.blinded(tenant, binding)?;
+        let (binding, lives_ms) = (self.blinded(tenant, binding)?, binding.proof_ms());
         let now = self.now();
         let spent = self
             .inner
@@ -133,13 +143,32 @@ impl Identity {
             row.plugin == *plugin
                 && row.purpose == purpose
                 && ct_eq(&row.binding, &binding)
-                && now.since(row.at) < PROOF_MS
+                && now.since(row.at) < lives_ms
         };
         Ok(spent.filter(fits).map(|row| Proof {
             method: row.method,
             at: row.at,
             pseudonym: row.pseudonym,
         }))
+    }
+
+    /// What a proof could be spent for, here and now. It stays.
+    pub fn purpose_of_proof(
+        &self,
+        tenant: TenantId,
+        plugin: &PluginId,
+        token: &str,
+        binding: Binding,
+    ) -> Result<Option<String>, IdentityError> {
+        let key = self.proof_key(tenant, token)?;
+        let (blinded, now) = (self.blinded(tenant, binding)?, self.now());
+        let row: Option<ProofRow> = self.inner.store.look(tenant, |tx| tx.get(&key))?;
+        let fits = |row: &ProofRow| {
+            row.plugin == *plugin
+                && ct_eq(&row.binding, &blinded)
+                && now.since(row.at) < binding.proof_ms()
+        };
+        Ok(row.filter(fits).map(|row| row.purpose))
     }
 
     /// Removes proofs that nobody spent in time.
@@ -157,7 +186,7 @@ impl Identity {
                     let mut over = 0;
                     for (key, row) in rows {
                         let row: ProofRow = decode(&row, ProofRow::WHAT)?;
-                        if now.since(row.at) >= PROOF_MS {
+                        if now.since(row.at) >= BROWSER_PROOF_MS {
                             tx.delete(STEP_UP, &key)?;
                             over += 1;
                         }
