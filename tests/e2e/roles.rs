@@ -98,6 +98,17 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/chat/messages.list", Member),
     ("plugins/chat/messages.react", Member),
     ("plugins/chat/messages.send", Member),
+    ("plugins/surveys/close", Admin),
+    ("plugins/surveys/create", Admin),
+    ("plugins/surveys/duplicate", Admin),
+    ("plugins/surveys/get", Member),
+    ("plugins/surveys/list", Member),
+    ("plugins/surveys/looks", Admin),
+    ("plugins/surveys/publish", Admin),
+    ("plugins/surveys/results", Admin),
+    ("plugins/surveys/save", Admin),
+    ("plugins/surveys/share", Admin),
+    ("plugins/surveys/templates", Member),
 ];
 
 #[tokio::test]
