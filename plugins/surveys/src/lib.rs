@@ -7,6 +7,7 @@ mod answering;
 mod api;
 mod authority;
 mod error;
+mod invitations;
 mod model;
 mod results;
 mod sharing;
@@ -20,7 +21,10 @@ mod stories;
 
 use vaxel_plugin::Error;
 
-use results::api::{Results, ResultsParams};
+use invitations::{Invitations, InvitationsParams, InviteParams};
+use results::api::{
+    AnswersParams, ExportParams, Exported, Results, ResultsParams, Single, TextsParams, Written,
+};
 use results::looks::{Looks, LooksParams};
 
 macro_rules! methods {
@@ -47,5 +51,11 @@ methods! {
     "templates" => templates_of = surveys::templates, (vaxel_plugin::Empty) -> api::Templates;
     "share" => share = sharing::share, (api::ShareParams) -> vaxel_plugin::Empty;
     "results" => results_of = results::view::results, (ResultsParams) -> Results;
+    "texts" => texts = results::single::texts, (TextsParams) -> Written;
+    "answers" => answers = results::single::answers, (AnswersParams) -> Single;
+    "export" => export = results::export::export, (ExportParams) -> Exported;
+    "invitations.create" => invite = invitations::create, (InviteParams) -> Invitations;
+    "invitations.list" => invited = invitations::list, (InvitationsParams) -> Invitations;
+    "invitations.remind" => remind = invitations::remind, (InvitationsParams) -> Invitations;
     "looks" => looks = results::looks::list, (LooksParams) -> Looks;
 }

@@ -1,5 +1,6 @@
 //! What the plugin itself says to people who answer, in Swedish and English.
 
+use crate::model::Survey;
 use crate::model::settings::Linkage;
 
 /// The words of one language.
@@ -24,7 +25,6 @@ pub(crate) struct Words {
     pub(crate) progress: &'static str,
     pub(crate) who: &'static str,
     pub(crate) kept_days: &'static str,
-    pub(crate) language: &'static str,
     pub(crate) signature: &'static str,
     pub(crate) required: &'static str,
     pub(crate) must_agree: &'static str,
@@ -67,7 +67,6 @@ static SV: Words = Words {
     progress: "Så långt har du kommit",
     who: "Så hanteras ditt svar",
     kept_days: "Det du har svarat hittills sparas i sju dagar. Samma adress leder tillbaka hit.",
-    language: "Språk",
     signature: "Skriv ditt namn. Det gäller som underskrift.",
     required: "Svara på frågan.",
     must_agree: "Det behöver du godkänna för att kunna svara.",
@@ -110,7 +109,6 @@ static EN: Words = Words {
     progress: "How far you have come",
     who: "What happens to your answer",
     kept_days: "What you have answered so far is kept for seven days. This same address leads back here.",
-    language: "Language",
     signature: "Write your name. It counts as your signature.",
     required: "Answer this question.",
     must_agree: "To answer you need to agree to this.",
@@ -148,9 +146,13 @@ pub(crate) fn with(words: &str, number: impl std::fmt::Display) -> String {
 }
 
 /// What people are told before the first question. Nothing here may say more than what is done.
-pub(crate) fn promise(linkage: Linkage, group_min: u32, language: &str) -> String {
+pub(crate) fn promise(survey: &Survey, language: &str) -> String {
     let sv = language == "sv";
-    let mut text = match (linkage, sv) {
+    let group_min = survey.settings.group_min;
+    let mut text = match (survey.settings.linkage, sv) {
+        // Whoever gives their address has said who they are.
+        (Linkage::Unlinked, true) if survey.asks_who() => "Enkäten frågar efter uppgifter som säger vem du är. De som får se resultatet ser dem tillsammans med resten av svaret.".to_owned(),
+        (Linkage::Unlinked, false) if survey.asks_who() => "The survey asks for things that say who you are. Whoever may see the results sees them together with the rest of the answer.".to_owned(),
         (Linkage::Unlinked, true) => "Ingen frågar vem du är. Svaret sparas utan namn, adress och klockslag, bara med dagen.".to_owned(),
         (Linkage::Unlinked, false) => "Nobody asks who you are. The answer is saved without name, address or time of day, only with the day.".to_owned(),
         (Linkage::Confidential, true) => "Svaret är konfidentiellt: att du har svarat noteras, men skilt från vad du har svarat. Det är inte anonymt i teknisk mening.".to_owned(),

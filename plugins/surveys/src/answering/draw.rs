@@ -65,10 +65,9 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
         if !survey.intro.is_empty() {
             body.push(text(&said(&survey.intro)));
         }
-        let settings = &survey.settings;
         body.push(json!({
             "type": "Vaxel.Notice", "style": "accent", "title": words.who,
-            "text": promise(settings.linkage, settings.group_min, language),
+            "text": promise(survey, language),
         }));
         body.extend(languages(open));
     }
@@ -92,7 +91,13 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
         body.push(json!({"type": "TextBlock", "isSubtle": true, "size": "small", "text": words.kept_days}));
     }
     let version = open.row.version;
-    let is_last = place + 1 >= way.len() && (way.len() == 1 || !at.answers.is_empty());
+    // What is answered here may open other pages.
+    let here = steps
+        .get(number)
+        .map(|step| asked(survey, step, at.answers));
+    let mut here = here.into_iter().flatten();
+    let is_answered = here.any(|question| at.answers.contains_key(&question.id));
+    let is_last = place + 1 >= way.len() && (number + 1 == steps.len() || is_answered);
     let (verb, title) = if is_last {
         ("send", words.send)
     } else {

@@ -176,7 +176,7 @@ fn ranking(question: &Question, at: &At<'_>, label: &str, language: &str) -> Val
         _ => None,
     };
     let places: Vec<Value> = (1..=question.options.len())
-        .map(|place| json!({"title": place.to_string(), "value": place.to_string()}))
+        .map(|place| json!({"title": format!("{} {place}", words(language).rank_place), "value": place.to_string()}))
         .collect();
     let each = question.options.iter().map(|option| {
         let id = part(question, &option.id);

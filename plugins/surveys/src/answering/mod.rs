@@ -2,7 +2,7 @@
 
 pub(crate) mod draw;
 pub(crate) mod elements;
-mod person;
+pub(crate) mod person;
 mod send;
 mod taking;
 

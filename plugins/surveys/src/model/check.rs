@@ -309,6 +309,10 @@ fn settings(survey: &Survey, faults: &mut Faults) {
         "",
         "what results are divided by makes more than 300 groups",
     );
+    let tells = survey.questions().find(|question| question.kind.says_who());
+    if let Some(question) = tells.filter(|_| settings.group_min > 1) {
+        faults.add(&question.id, "its answer says who gave it, and people would be told that no answer is shown alone: set group_min to 1");
+    }
     let mut ids = BTreeSet::new();
     for quota in &settings.quotas {
         faults.unless(

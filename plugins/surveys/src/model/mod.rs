@@ -97,6 +97,12 @@ impl Survey {
         self.questions().find(|question| question.id == id)
     }
 
+    /// Whether a question asks who somebody is.
+    pub(crate) fn asks_who(&self) -> bool {
+        let mut questions = self.questions();
+        questions.any(|question| question.kind.says_who())
+    }
+
     /// The language for whoever wishes this one.
     pub(crate) fn language<'a>(&'a self, wished: &str) -> &'a str {
         let first = self.languages.first().map_or("sv", String::as_str);

@@ -74,6 +74,11 @@ impl Kind {
         )
     }
 
+    /// Whether an answer says by its kind who gave it.
+    pub(crate) fn says_who(self) -> bool {
+        matches!(self, Self::Email | Self::Phone | Self::Signature)
+    }
+
     pub(crate) fn has_options(self) -> bool {
         matches!(
             self,

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::question::Choice;
 use super::{Answers, Kind, Question, Section, Settings, Survey, Texts, Value};
 
 pub(crate) fn texts(text: &str) -> Texts {
@@ -29,13 +28,6 @@ pub(crate) fn number(id: &str) -> Question {
     question(id, Kind::Number)
 }
 
-pub(crate) fn choice(id: &str) -> Choice {
-    Choice {
-        id: id.to_owned(),
-        label: texts(id),
-        score: None,
-    }
-}
 
 pub(crate) fn section(id: &str, questions: Vec<Question>) -> Section {
     Section {

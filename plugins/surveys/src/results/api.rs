@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Answers, Kind, Texts};
+use crate::model::{Kind, Texts};
 
 /// Results of a survey, of all or of some groups of those who answered.
 #[derive(Deserialize, JsonSchema)]
@@ -134,8 +134,6 @@ pub(crate) struct OneAnswer {
     pub(crate) who: Option<String>,
     /// By question, in words.
     pub(crate) answers: std::collections::BTreeMap<String, String>,
-    #[serde(skip)]
-    pub(crate) values: Answers,
 }
 
 /// A file of results.

@@ -155,7 +155,7 @@ fn answered(sums: &Sums, place: usize) -> Option<&str> {
     sums.group.as_ref()?.get(place).map(String::as_str)
 }
 
-fn questions(looked: &Looked, groups: &[&Sums]) -> Vec<QuestionResults> {
+pub(crate) fn questions(looked: &Looked, groups: &[&Sums]) -> Vec<QuestionResults> {
     let survey = &looked.survey;
     let together = |id: &str| {
         let mut sum = Sum::default();

@@ -1,5 +1,11 @@
 //! What people do with surveys, told as tests against the host in memory.
 
+mod answering;
+mod asking;
+mod groups;
+mod schemas;
+mod seeing;
+
 use serde_json::{Value, json};
 use vaxel_plugin::identity::Caller;
 use vaxel_plugin::mock::Mock;
