@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vaxel_client::Client;
+use vaxel_client::{Client, Endpoint};
 
+use crate::bare_http::BareHttp;
 use crate::measure::{Goal, append_floor, cpu_s, percentile_ms, server, tell, tell_goal};
 
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -44,11 +45,30 @@ pub(crate) async fn run(data: PathBuf) {
 
     let mut sent = 0;
     for senders in [1, 16, 128] {
-        sent += measure(&client, &conversation, senders, host.pid()).await;
+        let name = format!("chat.senders_{senders}");
+        sent += measure(&client, &conversation, senders, host.pid(), &name).await;
         let floor = append_floor(&data, RECORD_BYTES * senders, Duration::from_secs(2));
-        let name = format!("chat.senders_{senders}.floor");
-        tell(&format!("{name}.p50"), percentile_ms(&floor, 50), "ms");
-        tell(&format!("{name}.p99"), percentile_ms(&floor, 99), "ms");
+        tell(
+            &format!("{name}.floor.p50"),
+            percentile_ms(&floor, 50),
+            "ms",
+        );
+        tell(
+            &format!("{name}.floor.p99"),
+            percentile_ms(&floor, 99),
+            "ms",
+        );
+        let bare = BareHttp::start();
+        let client = Client::new(Endpoint::parse(&bare.address()).expect("an address"));
+        client.set_token(anna.client.token());
+        measure(
+            &client,
+            &conversation,
+            senders,
+            bare.pid(),
+            &format!("{name}.bare_http"),
+        )
+        .await;
     }
     let deadline = Instant::now() + Duration::from_secs(20);
     while read.load(Ordering::Relaxed) < sent && Instant::now() < deadline {
@@ -62,7 +82,7 @@ pub(crate) async fn run(data: PathBuf) {
 }
 
 /// Sends as fast as so many senders can; answers how many messages were acknowledged in all.
-async fn measure(client: &Client, conversation: &str, senders: usize, pid: u32) -> u64 {
+async fn measure(client: &Client, conversation: &str, senders: usize, pid: u32, name: &str) -> u64 {
     let measuring = Arc::new(AtomicBool::new(false));
     let stop = Arc::new(AtomicBool::new(false));
     let conflicts = Arc::new(AtomicU64::new(0));
@@ -113,13 +133,12 @@ async fn measure(client: &Client, conversation: &str, senders: usize, pid: u32) 
         took.extend(task.await.expect("a sender"));
     }
     took.sort();
-    let name = format!("chat.senders_{senders}");
     let messages = took.len() as f64;
     tell(&format!("{name}.p50"), percentile_ms(&took, 50), "ms");
     tell(&format!("{name}.p99"), percentile_ms(&took, 99), "ms");
     tell(&format!("{name}.rate"), messages / seconds, "messages/s");
     let per_cpu = format!("{name}.per_cpu");
-    if senders == 128 {
+    if name == "chat.senders_128" {
         tell_goal(
             &per_cpu,
             messages / cpu,

@@ -8,6 +8,7 @@
     reason = "a measurement fails fast"
 )]
 
+mod bare_http;
 mod bare_tls;
 mod chat;
 mod fanout;
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
         "fanout" => runtime.block_on(fanout::run(data)),
         "memory" => runtime.block_on(memory::run(data)),
         "start" => runtime.block_on(start::run(data)),
-        // The floor's server, started by `memory` itself.
+        // The floors' servers, started by `chat` and `memory` themselves.
+        bare_http::SERVE => runtime.block_on(bare_http::serve()),
         bare_tls::SERVE => runtime.block_on(bare_tls::serve(data)),
         _ => {
             eprintln!("{HELP}");

@@ -14,27 +14,56 @@ use vaxel_core::{Problem, Reason};
 use super::Body;
 use super::json::Given;
 
+/// How much of a refused body is still taken off the wire, in bytes.
+const DISCARDED_MAX: u64 = 4 * 1024 * 1024;
+
 /// Reads a whole body of at most `bytes_max` within `timeout_ms`.
-pub(crate) async fn read(body: Body, bytes_max: usize, timeout_ms: u64) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            Reason::TooLarge,
-            format!("A request body has at most {bytes_max} bytes."),
-        )
-    };
-    // What says beforehand that it is too large is not read at all.
-    if http_body::Body::size_hint(&body).lower() > bytes_max as u64 {
-        return Err(too_large());
-    }
-    let reading = Limited::new(body, bytes_max).collect();
+pub(crate) async fn read(
+    mut body: Body,
+    bytes_max: usize,
+    timeout_ms: u64,
+) -> Result<Bytes, Problem> {
+    let reading = read_or_discard(&mut body, bytes_max);
     match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
+        Ok(outcome) => outcome,
         Err(_) => Err(
             Problem::new(Reason::Invalid, "The request body took too long.")
                 .with_code("request_timeout"),
         ),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Reason::Invalid, "The request body broke off.")),
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+    }
+}
+
+async fn read_or_discard(body: &mut Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    // What says beforehand that it is too large is not kept at all.
+    if http_body::Body::size_hint(body).lower() <= bytes_max as u64 {
+        match Limited::new(&mut *body, bytes_max).collect().await {
+            Ok(whole) => return Ok(whole.to_bytes()),
+            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {}
+            Err(_) => {
+                return Err(Problem::new(Reason::Invalid, "The request body broke off."));
+            }
+        }
+    }
+    discard(body).await;
+    Err(Problem::new(
+        Reason::TooLarge,
+        format!("A request body has at most {bytes_max} bytes."),
+    ))
+}
+
+/// Takes the rest of a refused body off the wire, up to a bound. A client that still writes when the connection closes
+/// is reset, and never reads why it was refused (RFC 9112, section 9.6).
+async fn discard(body: &mut Body) {
+    let mut left = DISCARDED_MAX;
+    if http_body::Body::size_hint(body).lower() > left {
+        return;
+    }
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
@@ -112,6 +141,9 @@ impl http_body::Body for LengthOnly {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     #[test]
@@ -143,6 +175,26 @@ mod tests {
                 .len(),
             10
         );
+    }
+
+    /// How many of a body's parts, 1 MiB each, are taken before it is refused.
+    async fn parts_taken(parts: u64) -> u64 {
+        let taken = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&taken);
+        let parts = (0..parts).map(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(Bytes::from(vec![0; 1024 * 1024]))
+        });
+        let body = Body::from_stream(futures_util::stream::iter(parts));
+        let problem = read(body, 10, 60_000).await.unwrap_err();
+        assert_eq!(problem.reason, Reason::TooLarge);
+        taken.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_refused_body_is_taken_off_the_wire_within_a_bound() {
+        assert_eq!(parts_taken(3).await, 3);
+        assert!(parts_taken(100).await <= 7);
     }
 
     #[test]
