@@ -41,7 +41,6 @@ pub(crate) struct Words {
     pub(crate) choose_least: &'static str,
     pub(crate) choose_most: &'static str,
     pub(crate) rank_all: &'static str,
-    pub(crate) rank_place: &'static str,
     pub(crate) yes: &'static str,
     pub(crate) no: &'static str,
 }
@@ -83,7 +82,6 @@ static SV: Words = Words {
     choose_least: "Välj minst {}.",
     choose_most: "Välj högst {}.",
     rank_all: "Ge varje rad en egen plats.",
-    rank_place: "Plats",
     yes: "Ja",
     no: "Nej",
 };
@@ -125,7 +123,6 @@ static EN: Words = Words {
     choose_least: "Choose at least {}.",
     choose_most: "Choose at most {}.",
     rank_all: "Give each line a place of its own.",
-    rank_place: "Place",
     yes: "Yes",
     no: "No",
 };

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::draw::At;
-use crate::model::answer::part;
+use crate::model::answer::Mistake;
 use crate::model::piping::fill;
-use crate::model::value::plain;
+use crate::model::question::Choice;
 use crate::model::{Kind, Question, Survey, Texts, Value as Answer};
 use crate::words::words;
 
@@ -31,8 +31,38 @@ pub(crate) fn element(question: &Question, survey: &Survey, at: &At<'_>, languag
         input.insert(name.to_owned(), value);
     };
     match question.kind {
-        Kind::Matrix => return matrix(question, at, &label, language),
-        Kind::Ranking => return ranking(question, at, &label, language),
+        Kind::Matrix => {
+            set("type", json!("Vaxel.Matrix"));
+            set("rows", listed(&question.rows, language));
+            set("columns", listed(&question.options, language));
+            if let Some(Answer::Rows(rows)) = answer {
+                set("value", json!(rows));
+            }
+        }
+        Kind::Ranking => {
+            set("type", json!("Vaxel.Ranking"));
+            set("choices", listed(&question.options, language));
+            if let Some(Answer::Order(order)) = answer {
+                set("value", json!(order.join(",")));
+            }
+        }
+        Kind::Scale | Kind::Nps => {
+            let (first, last) = question.range();
+            set("type", json!("Vaxel.Scale"));
+            set("min", json!(first));
+            set("max", json!(last));
+            for (name, end) in [
+                ("minLabel", &question.min_label),
+                ("maxLabel", &question.max_label),
+            ] {
+                if !end.is_empty() {
+                    set(name, json!(said(end)));
+                }
+            }
+            if let Some(Answer::Number(number)) = answer {
+                set("value", json!(*number as i64));
+            }
+        }
         Kind::Number => {
             set("type", json!("Input.Number"));
             for (name, limit) in [("min", question.min), ("max", question.max)] {
@@ -52,12 +82,7 @@ pub(crate) fn element(question: &Question, survey: &Survey, at: &At<'_>, languag
             set("valueOn", json!("yes"));
             set("valueOff", json!("no"));
         }
-        Kind::SingleChoice
-        | Kind::MultipleChoice
-        | Kind::Dropdown
-        | Kind::YesNo
-        | Kind::Scale
-        | Kind::Nps => {
+        Kind::SingleChoice | Kind::MultipleChoice | Kind::Dropdown | Kind::YesNo => {
             set("type", json!("Input.ChoiceSet"));
             set("choices", choices(question, language));
             let style = if question.kind == Kind::Dropdown {
@@ -84,9 +109,7 @@ pub(crate) fn element(question: &Question, survey: &Survey, at: &At<'_>, languag
             set("style", json!(style));
         }
     }
-    if let Some(value) = value_of(answer)
-        && question.kind != Kind::Number
-    {
+    if let Some(value) = value_of(answer) {
         set("value", json!(value));
     }
     set("id", json!(question.id));
@@ -101,119 +124,37 @@ pub(crate) fn element(question: &Question, survey: &Survey, at: &At<'_>, languag
     if !hint.is_empty() {
         set("Vaxel.hint", json!(hint));
     }
-    if let Some(mistake) = at.mistakes.iter().find(|mistake| mistake.at == question.id) {
+    // What is wrong with a part is said at the whole.
+    let is_here = |mistake: &&Mistake| {
+        let rest = mistake.at.strip_prefix(&question.id);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    if let Some(mistake) = at.mistakes.iter().find(is_here) {
         set("Vaxel.error", json!(short(&mistake.why)));
     }
     Value::Object(input)
 }
 
-/// As the input's value says it.
+/// As the input's value says it, where that is a text.
 fn value_of(answer: Option<&Answer>) -> Option<String> {
     match answer? {
         Answer::Text(text) | Answer::Choice(text) => Some(text.clone()),
-        Answer::Number(number) => Some(plain(*number)),
         Answer::Choices(ids) => Some(ids.join(",")),
-        Answer::Rows(_) | Answer::Order(_) => None,
+        Answer::Number(_) | Answer::Rows(_) | Answer::Order(_) => None,
     }
 }
 
 fn choices(question: &Question, language: &str) -> Value {
-    let words = words(language);
-    match question.kind {
-        Kind::YesNo => {
-            json!([{"title": words.yes, "value": "yes"}, {"title": words.no, "value": "no"}])
-        }
-        Kind::Scale | Kind::Nps => {
-            let (first, last) = question.range();
-            let title = |step: i64| {
-                let end = match step {
-                    step if step == first => question.min_label.text(language),
-                    step if step == last => question.max_label.text(language),
-                    _ => "",
-                };
-                match end {
-                    "" => step.to_string(),
-                    end => short(&format!("{step} – {end}")),
-                }
-            };
-            let each =
-                (first..=last).map(|step| json!({"title": title(step), "value": step.to_string()}));
-            Value::Array(each.collect())
-        }
-        _ => {
-            let each = question.options.iter();
-            Value::Array(each.map(|option| json!({"title": short(option.label.text(language)), "value": option.id})).collect())
-        }
+    if question.kind == Kind::YesNo {
+        let words = words(language);
+        return json!([{"title": words.yes, "value": "yes"}, {"title": words.no, "value": "no"}]);
     }
+    listed(&question.options, language)
 }
 
-fn matrix(question: &Question, at: &At<'_>, label: &str, language: &str) -> Value {
-    let rows = match at.answers.get(&question.id) {
-        Some(Answer::Rows(rows)) => Some(rows),
-        _ => None,
-    };
-    let each = question.rows.iter().map(|row| {
-        let id = part(question, &row.id);
-        let mut input = json!({
-            "type": "Input.ChoiceSet", "style": "expanded", "id": id,
-            "label": short(row.label.text(language)), "choices": choices(question, language),
-            "isRequired": question.required,
-        });
-        with(
-            &mut input,
-            "value",
-            rows.and_then(|rows| rows.get(&row.id)).map(String::as_str),
-        );
-        with(&mut input, "Vaxel.error", mistake(at, &id));
-        input
-    });
-    grouped(label, question.hint.text(language), each.collect())
-}
-
-fn ranking(question: &Question, at: &At<'_>, label: &str, language: &str) -> Value {
-    let order = match at.answers.get(&question.id) {
-        Some(Answer::Order(order)) => Some(order),
-        _ => None,
-    };
-    let places: Vec<Value> = (1..=question.options.len())
-        .map(|place| json!({"title": format!("{} {place}", words(language).rank_place), "value": place.to_string()}))
-        .collect();
-    let each = question.options.iter().map(|option| {
-        let id = part(question, &option.id);
-        let mut input = json!({
-            "type": "Input.ChoiceSet", "style": "compact", "id": id,
-            "label": short(option.label.text(language)), "choices": places,
-            "isRequired": question.required,
-        });
-        let place = order.and_then(|order| order.iter().position(|each| *each == option.id));
-        with(
-            &mut input,
-            "value",
-            place.map(|place| (place + 1).to_string()).as_deref(),
-        );
-        with(&mut input, "Vaxel.error", mistake(at, &id));
-        input
-    });
-    grouped(label, question.hint.text(language), each.collect())
-}
-
-fn grouped(label: &str, hint: &str, inputs: Vec<Value>) -> Value {
-    let mut items =
-        vec![json!({"type": "TextBlock", "style": "heading", "size": "small", "text": label})];
-    if !hint.is_empty() {
-        items.push(json!({"type": "TextBlock", "isSubtle": true, "text": short(hint)}));
-    }
-    items.extend(inputs);
-    json!({"type": "Container", "items": items})
-}
-
-fn mistake<'a>(at: &'a At<'_>, id: &str) -> Option<&'a str> {
-    let found = at.mistakes.iter().find(|mistake| mistake.at == id);
-    found.map(|mistake| mistake.why.as_str())
-}
-
-fn with(input: &mut Value, name: &str, value: Option<&str>) {
-    if let (Some(input), Some(value)) = (input.as_object_mut(), value) {
-        input.insert(name.to_owned(), json!(value));
-    }
+fn listed(choices: &[Choice], language: &str) -> Value {
+    let each = choices.iter();
+    let each =
+        each.map(|choice| json!({"title": short(choice.label.text(language)), "value": choice.id}));
+    Value::Array(each.collect())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod calculation;
 pub(crate) mod check;
+mod check_paths;
 pub(crate) mod check_question;
 pub(crate) mod condition;
 pub(crate) mod flow;

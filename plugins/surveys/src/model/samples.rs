@@ -28,7 +28,6 @@ pub(crate) fn number(id: &str) -> Question {
     question(id, Kind::Number)
 }
 
-
 pub(crate) fn section(id: &str, questions: Vec<Question>) -> Section {
     Section {
         id: id.to_owned(),
