@@ -46,8 +46,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Libraries kept behind one door (or two, where both sides of a wire need them). The load tool measures bare TLS as the
-/// floor under ours; tests stand in for other companies' servers.
+/// Libraries kept behind one door (or two, where both sides of a wire need them). The load tool measures bare TLS and
+/// HTTP as floors under ours; tests stand in for other companies' servers.
 const KEPT_BY: &[(&str, &[&str])] = &[
     ("sled", &["vaxel-storage"]),
     ("wasmtime", &["vaxel-runtime"]),
@@ -59,10 +59,13 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["vaxel-identity"]),
     ("instant-acme", &["vaxel-net"]),
     ("axum", &["vaxel-gateway"]),
-    ("hyper", &["vaxel-net", "vaxel-gateway", "vaxel-client"]),
+    (
+        "hyper",
+        &["vaxel-net", "vaxel-gateway", "vaxel-client", "vaxel-load"],
+    ),
     (
         "hyper-util",
-        &["vaxel-net", "vaxel-gateway", "vaxel-client"],
+        &["vaxel-net", "vaxel-gateway", "vaxel-client", "vaxel-load"],
     ),
     ("yawc", &["vaxel-gateway", "vaxel-client"]),
     ("rustls", &["vaxel-net", "vaxel-client", "vaxel-load"]),

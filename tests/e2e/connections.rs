@@ -8,10 +8,12 @@
     reason = "a test fails fast"
 )]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use vaxel_tests::oauth::{CLIENT_ID, CLIENT_SECRET};
 use vaxel_tests::outside::Outside;
-use vaxel_tests::{Client, ClientError, Person, TestHost};
+use vaxel_tests::{Client, ClientError, Person, TestHost, patiently};
 
 const KEY: &str = "k3y-of/Acme+42";
 const PASSWORD: &str = "p4ss \"word\" of Acme";
@@ -267,6 +269,50 @@ async fn who_disconnects_gives_the_tokens_back() {
         disconnects(&anna, "account").await.unwrap_err().status(),
         503
     );
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_erased_takes_its_connections_along_and_gives_the_tokens_back() {
+    let (outside, host, anna, _bertil) = both().await;
+    connects_account(&outside, &anna).await;
+    connects(&anna, "key", json!({"key": KEY})).await.unwrap();
+    let begun = agrees(&outside, &anna, "account", json!({})).await;
+    let given = outside.oauth.given();
+    let erase = json!({"plugin": "outside", "erase": true});
+    anna.client.call("plugins/uninstall", erase).await.unwrap();
+    patiently("the tokens to be given back", async {
+        while outside.oauth.revoked().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(
+        outside
+            .oauth
+            .revoked()
+            .iter()
+            .all(|token| given.contains(token))
+    );
+    // Who was on their way comes back to nothing, and makes nothing.
+    assert_ne!(comes_back(&anna.client, &begun).await, "made");
+    for again in [false, true] {
+        let on = anna
+            .client
+            .call("plugins/enable", json!({"plugin": "outside"}));
+        on.await.unwrap();
+        for connection in ["account", "key"] {
+            assert_eq!(state(&anna, connection).await, "missing");
+        }
+        let no_client = connects(&anna, "account", json!({})).await;
+        assert!(no_client.is_err(), "the client is gone too");
+        if !again {
+            host.restart();
+            anna.client
+                .login("anna", vaxel_tests::PASSWORD)
+                .await
+                .unwrap();
+        }
+    }
 }
 
 #[tokio::test]

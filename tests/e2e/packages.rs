@@ -60,7 +60,7 @@ async fn a_signed_package_is_installed_on_a_running_server_used_and_there_after_
     let anna = host.sign_in("acme", "anna").await;
     let file = acme.package("1.0.0");
     let checked = offline(&host, &["check", path(&file), "--json"]).json();
-    let reasons = checked["capabilities"].as_array().unwrap();
+    let reasons = checked["asks"].as_array().unwrap();
     assert!(
         reasons
             .iter()
@@ -232,9 +232,9 @@ async fn what_must_not_be_installed_is_refused_by_name() {
     is_refused(&host, &lying, "vaxel:crypto/crypto");
     let checked = host.vaxel().run(&["plugin", "check", path(&lying)], "");
     assert!(
-        !checked.ok && checked.stderr.contains("vaxel:crypto/crypto"),
+        !checked.ok && checked.stdout.contains("vaxel:crypto/crypto"),
         "{}",
-        checked.stderr
+        checked.stdout
     );
     // A component that is none, compiled by the child.
     fs::write(folder.join("component.wasm"), b"\0asm\x0d\0\x01\0\x07\xff").unwrap();

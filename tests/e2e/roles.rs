@@ -27,6 +27,10 @@ use Who::{Admin, Anyone, Member};
 
 /// Every method there is. One that is missing here fails the test: somebody has to decide who may call it.
 const TABLE: &[(&str, Who)] = &[
+    ("approvals/approve", Admin),
+    ("approvals/list", Admin),
+    ("approvals/refuse", Admin),
+    ("approvals/require", Admin),
     ("audit/list", Admin),
     ("groups/add_member", Admin),
     ("groups/create", Admin),

@@ -14,6 +14,7 @@ mod shell;
 mod suites;
 mod test;
 mod web;
+mod wit_check;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ Växel's chores
 
 Steps of the above, on their own:
   cargo xtask setup                 installs what is missing (as root), or says what to install
+  cargo xtask wit-check             says what in wit/ would break components of a frozen contract
   cargo xtask bindings              writes the Rust SDK's bindings anew, after a change in wit/
   cargo xtask build-plugins         stages plugins and test guests under stage/
   cargo xtask build-web             stages the web client under stage/web
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
         "test" => test::HELP,
         "conform" => conform::HELP,
         "bench" => bench::HELP,
-        "setup" | "bindings" | "build-plugins" | "build-web" | "--help" | "-h" | "help" => HELP,
+        "setup" | "wit-check" | "bindings" | "build-plugins" | "build-web" | "--help" | "-h"
+        | "help" => HELP,
         other => {
             eprintln!("xtask: there is no `{other}`\n\n{HELP}");
             return ExitCode::from(2);
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
         || help == HELP
             && !matches!(
                 command.as_str(),
-                "setup" | "bindings" | "build-plugins" | "build-web"
+                "setup" | "wit-check" | "bindings" | "build-plugins" | "build-web"
             )
     {
         println!("{help}");
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         "conform" => conform::run(&args),
         "bench" => bench::run(&args),
         "setup" => packages::setup_all(),
+        "wit-check" => wit_check::check(),
         "bindings" => bindings::write(),
         "build-plugins" => guests::stage_all(),
         _ => web::stage(),

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::groups::{Group, Tally, run_groups};
 use crate::server::{self, Profile};
 use crate::shell::{cargo, command, root, run as run_command, run_reading};
-use crate::{bindings, guests, packages, suites, web};
+use crate::{bindings, guests, packages, suites, web, wit_check};
 
 pub(crate) const HELP: &str = "\
 cargo xtask test [-- --only NAME]
@@ -15,10 +15,10 @@ Sets up what is missing and runs every test of ours. Groups, in order:
   setup          guest toolchain, Node.js packages, browser
   fmt            rustfmt
   clippy         lints of the workspace, warnings are errors
-  plugins        builds plugins and test guests as components
+  plugins        the contract against frozen ones; builds plugins and test guests as components
   web            the client's type check, unit tests, build and budgets
   unit           unit and integration tests of every crate
-  architecture   who may import whom, licences, libraries behind their doors
+  architecture   who may import whom, licences, libraries behind their doors, features and their tests
   e2e            the built server, driven from outside
   browser        two real browser pages, accessibility, screenshots, budgets
   schemathesis   the OpenAPI document, fuzzed against the running server
@@ -117,6 +117,7 @@ fn clippy(_: &mut Tally) -> Result<()> {
 }
 
 fn plugins(_: &mut Tally) -> Result<()> {
+    wit_check::check()?;
     bindings::check()?;
     guests::stage_all()
 }
@@ -147,7 +148,15 @@ fn unit(tally: &mut Tally) -> Result<()> {
 
 fn architecture(tally: &mut Tally) -> Result<()> {
     run_reading(
-        cargo().args(["test", "--workspace", "--test", "architecture"]),
+        cargo().args([
+            "test",
+            "--package",
+            "vaxel-tests",
+            "--test",
+            "architecture",
+            "--test",
+            "features",
+        ]),
         |line| tally.read(line),
     )
 }

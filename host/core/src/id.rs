@@ -128,6 +128,8 @@ ids! {
     GroupId = "grp";
     /// Permissions under one name.
     RoleId = "rol";
+    /// An act that waits for a second administrator.
+    ApprovalId = "apr";
     /// A signed-in device of a user.
     SessionId = "ses";
     /// One request, from the door to the log lines it leaves.

@@ -9,5 +9,7 @@ mod reason;
 pub use alarm::{AlarmLevel, Alarms, LogAlarms};
 pub use clock::{Clock, SimClock, SystemClock, UnixMs};
 pub use cx::{Actor, Locale, OpCx};
-pub use id::{GroupId, ParseIdError, PluginId, RequestId, RoleId, SessionId, TenantId, UserId};
+pub use id::{
+    ApprovalId, GroupId, ParseIdError, PluginId, RequestId, RoleId, SessionId, TenantId, UserId,
+};
 pub use reason::{Problem, Reason};

@@ -44,6 +44,12 @@ pub enum IdentityError {
     /// Nobody would be left to administer the organization.
     #[error("the last active administrator cannot be deactivated")]
     LastAdmin,
+    /// Who asked for something cannot be the one who approves it.
+    #[error("another administrator has to approve it")]
+    SamePerson,
+    /// Two people cannot look at something where there is one.
+    #[error("there has to be a second active administrator")]
+    OneAdmin,
     /// Another person of the organization has this login.
     #[error("this login is taken")]
     LoginTaken,
@@ -114,7 +120,9 @@ impl IdentityError {
             Self::BadCredentials | Self::SessionGone | Self::RefreshReused => {
                 Reason::Unauthenticated
             }
-            Self::WrongPin { .. } | Self::PinLocked => Reason::Refused,
+            Self::WrongPin { .. } | Self::PinLocked | Self::SamePerson | Self::OneAdmin => {
+                Reason::Refused
+            }
             Self::Throttled { .. } | Self::TooMany { .. } => Reason::LimitReached,
             Self::Busy => Reason::Unavailable,
             Self::LinkGone | Self::Unknown { .. } => Reason::NotFound,
@@ -138,6 +146,8 @@ impl IdentityError {
             Self::Throttled { .. } => "throttled",
             Self::WrongPin { .. } => "wrong_pin",
             Self::PinLocked => "pin_locked",
+            Self::SamePerson => "same_person",
+            Self::OneAdmin => "one_administrator",
             Self::SessionGone => "session_ended",
             Self::RefreshReused => "refresh_reused",
             Self::LinkGone => "link_gone",

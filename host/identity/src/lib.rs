@@ -1,6 +1,7 @@
 //! Who is who: tenants, users, login sessions, tokens, links, throttling, revocation and audit.
 
 mod access;
+mod approvals;
 mod attempts;
 mod audit;
 mod audit_chain;
@@ -26,13 +27,14 @@ mod throttle;
 mod token;
 mod user;
 
+pub use approvals::Approval;
 pub use audit::{AuditEntry, AuditPage, Outcome};
 pub use audit_chain::AuditHead;
 pub use audit_check::{AuditCheck, AuditFault};
 pub use config::IdentityConfig;
 pub use connections::{
     Authorization, ConnectionError, ConnectionSpec, ConnectionState, Connections, CredentialKind,
-    Given, Ready,
+    Given, Ready, erase_clients, erase_credentials,
 };
 pub use directory::{NewTenant, Tenant};
 pub use error::{IdentityError, TokenError};

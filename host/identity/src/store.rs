@@ -61,6 +61,11 @@ pub(crate) const AUDIT_HEADS: Space = Space::host(0x23);
 /// The key that signs them, sealed once more; in the system tenant.
 pub(crate) const AUDIT_KEY: Space = Space::host(0x24);
 
+/// Acts that wait for a second administrator, by id.
+pub(crate) const APPROVALS: Space = Space::host(0x2e);
+/// Whether some acts take two administrators.
+pub(crate) const FOUR_EYES: Space = Space::host(0x2f);
+
 /// How often a transaction that met a conflict is run again. Those here are short and touch one person.
 const RERUNS_MAX: u32 = 12;
 

@@ -403,7 +403,8 @@ pub(crate) fn add_user(
     put_user(tx, user)
 }
 
-fn others_administer(tx: &mut Tx, user: UserId) -> Result<bool, IdentityError> {
+/// Whether there is an active administrator besides this one.
+pub(crate) fn others_administer(tx: &mut Tx, user: UserId) -> Result<bool, IdentityError> {
     let (rows, _) = tx.page(ADMINS, b"", None, 2, Order::Ascending)?;
     Ok(rows.iter().any(|(key, _)| *key != user.to_bytes()))
 }

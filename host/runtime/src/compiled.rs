@@ -1,9 +1,11 @@
 //! Compiled components: kept on disk under a MAC, so that only what this host compiled is ever run.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use vaxel_crypto::{Keyring, ct_eq};
@@ -17,6 +19,9 @@ use crate::trusted::{Trusted, load};
 
 /// The first byte of a cache file.
 const FORMAT: u8 = 1;
+/// Files that stay although nobody uses them.
+const UNUSED_MAX: usize = 16;
+
 const MAC_LEN: usize = 32;
 const MAC_PURPOSE: &str = "compiled-component";
 
@@ -28,12 +33,12 @@ pub(crate) struct Cache<'a> {
 }
 
 impl Cache<'_> {
-    /// The component, from the cache if its code is there and ours, else compiled. Blocks.
+    /// The component, from the cache if its code is there and ours, else compiled; and the name of its file. Blocks.
     pub(crate) fn component(
         &self,
         engines: &Engines,
         wasm: &[u8],
-    ) -> Result<Component, RuntimeError> {
+    ) -> Result<(Component, OsString), RuntimeError> {
         if wasm.len() > COMPONENT_BYTES_MAX {
             return Err(RuntimeError::TooLarge {
                 max: COMPONENT_BYTES_MAX,
@@ -41,9 +46,10 @@ impl Cache<'_> {
         }
         let engine = &engines.calls;
         let source: [u8; 32] = Sha256::digest(wasm).into();
-        let path = self.path(engine, &source);
+        let name = file_name(engine, &source);
+        let path = self.dir.join(&name);
         if let Some(component) = self.load(engine, &source, &path)? {
-            return Ok(component);
+            return Ok((component, name));
         }
         let (component, code) = compiled(self.compiler, engines, wasm)?;
         let mac = self.mac(engine, &source, &code)?;
@@ -51,7 +57,7 @@ impl Cache<'_> {
             // The next start compiles again; that is all it costs.
             tracing::warn!(error = %error, "compiled component not kept");
         }
-        Ok(component)
+        Ok((component, name))
     }
 
     fn load(
@@ -80,12 +86,6 @@ impl Cache<'_> {
         }
     }
 
-    fn path(&self, engine: &Engine, source: &[u8; 32]) -> PathBuf {
-        let name: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir
-            .join(format!("{name}-{:016x}.cwasm", compatibility(engine)))
-    }
-
     // Over the source and the engine too, so that code cannot be passed off under another name.
     fn mac(
         &self,
@@ -99,6 +99,31 @@ impl Cache<'_> {
         hash.update(compatibility(engine).to_be_bytes());
         hash.update(code);
         Ok(self.keyring.mac_host(MAC_PURPOSE, &hash.finalize())?)
+    }
+}
+
+fn file_name(engine: &Engine, source: &[u8; 32]) -> OsString {
+    let name: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}-{:016x}.cwasm", compatibility(engine)).into()
+}
+
+/// Removes files that nobody uses, but for the newest of them: what was removed may come back, and costs nothing then.
+pub(crate) fn sweep(dir: &Path, in_use: &BTreeSet<OsString>) {
+    let Ok(files) = fs::read_dir(dir) else {
+        return;
+    };
+    let unused = files
+        .flatten()
+        .filter(|it| !in_use.contains(&it.file_name()));
+    let mut unused: Vec<_> = unused
+        .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
+        .collect();
+    unused.sort();
+    let too_many = unused.len().saturating_sub(UNUSED_MAX);
+    for (_, path) in unused.into_iter().take(too_many) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!(%error, "compiled code that nobody uses stays");
+        }
     }
 }
 

@@ -47,7 +47,11 @@ impl Inner {
         }
         for hook in &hooked.before {
             let verdict = self.ask_one(tenant, hook, method, call, within, params.clone());
-            match (verdict.await, hook.on_failure) {
+            let verdict = verdict.await;
+            if let Err(failure) = &verdict {
+                tracing::warn!(plugin.id = %hook.plugin, plugin.method = method.name, "a hook gave no verdict: {}", failure.code());
+            }
+            match (verdict, hook.on_failure) {
                 (Ok(Verdict::Allow), _) => {}
                 (Ok(Verdict::Modify(changed)), _) if self.fits(method, &hook.plugin, &changed) => {
                     params = changed.into();
@@ -57,14 +61,12 @@ impl Inner {
                     return Err(Problem::new(Reason::Refused, words).with_code("vetoed"));
                 }
                 (Ok(Verdict::Modify(_)) | Err(_), Failing::Open) => {}
-                (Ok(Verdict::Modify(_)) | Err(_), Failing::Closed) => {
-                    let detail = format!(
-                        "This needs the consent of {}, which does not answer.",
-                        hook.plugin
-                    );
-                    return Err(
-                        Problem::new(Reason::Unavailable, detail).with_code("hook-unavailable")
-                    );
+                (Ok(Verdict::Modify(_)), Failing::Closed) => {
+                    return Err(without_consent(&hook.plugin, None));
+                }
+                (Err(failure), Failing::Closed) => {
+                    let retry_after_ms = failure.problem().retry_after_ms;
+                    return Err(without_consent(&hook.plugin, retry_after_ms));
                 }
             }
         }
@@ -134,5 +136,15 @@ impl Inner {
             tracing::warn!(plugin.id = %hook, plugin.method = method.name, "a hook's parameters do not fit: {problem}");
         }
         checked.is_ok() && params.len() <= self.limits.params_bytes
+    }
+}
+
+/// What a caller reads where a hook must agree and does not: nothing of the hook's own words.
+fn without_consent(hook: &PluginId, retry_after_ms: Option<u32>) -> Problem {
+    let detail = format!("This needs the consent of {hook}, which does not answer.");
+    let problem = Problem::new(Reason::Unavailable, detail).with_code("hook-unavailable");
+    Problem {
+        retry_after_ms,
+        ..problem
     }
 }

@@ -23,6 +23,15 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What the log says: never a plugin's own words.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Refused(problem) | Self::Host(problem) => &problem.code,
+            Self::Fault(fault) => fault.as_str(),
+            Self::Conflict => "conflict",
+        }
+    }
+
     /// What the caller reads.
     pub(crate) fn problem(self) -> Problem {
         match self {

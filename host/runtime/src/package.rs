@@ -1,6 +1,7 @@
 //! A package becomes a plugin: manifest and component agree, imports are asked for, methods have schemas.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -53,6 +54,8 @@ pub(crate) struct Plugin {
     pub(crate) asks: Vec<Ask>,
     pub(crate) methods: Vec<Arc<Method>>,
     pub(crate) by_name: HashMap<String, Arc<Method>>,
+    /// The file in the cache that its code is kept in; nothing where none was asked.
+    pub(crate) code: OsString,
     /// How it has been doing.
     pub(crate) measured: Measured,
     member_permissions: BTreeSet<String>,
@@ -168,6 +171,7 @@ impl Linked {
                 .map(|m| (m.name.clone(), Arc::clone(m)))
                 .collect(),
             methods: declared,
+            code: OsString::new(),
             measured: Measured::default(),
             limits: Arc::new(limits.narrowed(&manifest.limits)),
             asks: manifest.asks(),

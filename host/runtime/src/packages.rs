@@ -87,6 +87,7 @@ impl Packages {
             let mut believed = packages.inner.changing.lock().await;
             packages.inner.look_over(&mut believed, &rows).await;
         }
+        packages.inner.runtime.sweep_compiled().await;
         packages.inner.runtime.open_rollouts()?;
         Ok(packages)
     }
@@ -118,6 +119,7 @@ impl Packages {
         note_installed(&plugin);
         inner.take_in(id, &row, version, plugin);
         inner.files.keep_only(id, &row);
+        inner.runtime.sweep_compiled().await;
         let package = inner.note(id, row, |reasons| {
             reasons.insert(version.clone(), None);
         });
@@ -172,6 +174,7 @@ impl Packages {
         }
         inner.states.lock().remove(plugin);
         inner.files.forget(plugin);
+        inner.runtime.sweep_compiled().await;
         Ok(())
     }
 

@@ -132,22 +132,36 @@ impl Runtime {
             });
         }
         let inner = Arc::clone(&self.inner);
-        let (linked, once) = tokio::task::spawn_blocking(move || {
+        let (linked, once, code) = tokio::task::spawn_blocking(move || {
             let cache = Cache {
                 dir: &inner.cache_dir,
                 keyring: &inner.keyring,
                 compiler: &inner.compiler,
             };
-            let component = cache.component(&inner.engines, &package.component)?;
+            let (component, code) = cache.component(&inner.engines, &package.component)?;
             let Engines { calls, once, .. } = &inner.engines;
             let for_once = compiled::moved(&component, once)?;
             let asked = Linked::new(once, manifest.clone(), &for_once)?;
-            Ok::<_, RuntimeError>((Linked::new(calls, manifest, &component)?, asked))
+            let linked = Linked::new(calls, manifest, &component)?;
+            Ok::<_, RuntimeError>((linked, asked, code))
         })
         .await
         .map_err(|error| failed("compiling a component", error.to_string()))??;
         let description = self.description(once).await?;
-        linked.described(&description, &self.inner.limits)
+        let mut plugin = linked.described(&description, &self.inner.limits)?;
+        plugin.code = code;
+        Ok(plugin)
+    }
+
+    /// Lets go of compiled code that no installed version is.
+    pub(crate) async fn sweep_compiled(&self) {
+        let inner = Arc::clone(&self.inner);
+        let sweeping = tokio::task::spawn_blocking(move || {
+            compiled::sweep(&inner.cache_dir, &inner.registry.code_in_use());
+        });
+        if let Err(error) = sweeping.await {
+            tracing::warn!(%error, "sweeping compiled code");
+        }
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -286,7 +286,7 @@ impl Exports {
                 let verdict = guest
                     .call_before(store, plugin.as_str(), method, params)
                     .await?;
-                Ok(Done::Verdict(verdict))
+                verdict.map(Done::Verdict)
             }
             Work::After(happening) => {
                 let guest = export!(after);

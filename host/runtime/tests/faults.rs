@@ -9,10 +9,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::json;
 use support::{ACME, GLOBEX, House, faulty_id, plugin_call, user};
-use vaxel_core::{AlarmLevel, Reason};
-use vaxel_runtime::Health;
+use vaxel_core::{Actor, AlarmLevel, Reason};
+use vaxel_runtime::{Caller, Health};
 
 #[tokio::test]
 async fn each_fault_is_a_typed_problem_and_the_next_call_works() {
@@ -204,4 +207,25 @@ async fn a_plugin_that_breaks_for_many_rests_is_suspended_visibly_and_comes_back
         .await
         .unwrap();
     house.call_as(ACME, user(9), "ok", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_anonymous_caller_stops_a_plugin_for_nobody_who_is_signed_in() {
+    let house = House::new().await;
+    for _ in 0..50 {
+        let now = house.cx(ACME).now;
+        let mut call = plugin_call(now, ACME, user(1), "trap", json!({}));
+        call.cx.actor = Actor::Anonymous;
+        call.caller = Caller {
+            permissions: Arc::new(BTreeSet::from(["faulty.use".to_owned()])),
+            ..Caller::default()
+        };
+        let problem = house.runtime.call(call).await.unwrap_err();
+        let codes = ["plugin-fault", "limit"];
+        assert!(codes.contains(&problem.code.as_ref()), "{problem:?}");
+        house.call(ACME, "ok", json!({})).await.unwrap();
+    }
+    let state = house.runtime.list(ACME).remove(0);
+    assert_eq!(state.health, Health::Running);
+    assert!(house.alarms.0.lock().unwrap().is_empty());
 }

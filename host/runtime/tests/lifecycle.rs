@@ -167,9 +167,14 @@ async fn a_plugin_that_is_uninstalled_leaves_nothing() {
     assert!(house.rows().len() > 450);
     let key = subject_key("worker", "anna", None);
     assert!(house.keyring.has_key(ACME, key));
+    house.note_what_the_host_holds().await;
 
     let cx = house.cx(ACME);
     house.runtime.uninstall(&cx, &worker).await.unwrap();
+    assert_eq!(
+        house.what_the_host_holds(),
+        OF_ANOTHER.map(|(space, key)| (space, key.to_vec()))
+    );
     assert!(house.rows().is_empty());
     assert!(!house.keyring.has_key(ACME, key));
     assert!(
@@ -199,6 +204,53 @@ async fn a_plugin_that_is_uninstalled_leaves_nothing() {
             .has_key(ACME, subject_key("worker", "anna", Some(1)))
     );
     assert_eq!(house.journal().await, ["installed", "enabled"]);
+}
+
+/// Where the host keeps credentials, OAuth clients and settings.
+const HELD_BY_HOST: [u8; 3] = [0x29, 0x2a, 0x37];
+
+/// Keys of another plugin, whose name begins with the same word.
+const OF_ANOTHER: [(u8, &[u8]); 3] = [
+    (0x29, b"worker-2\0account\0"),
+    (0x2a, b"worker-2\0account\0"),
+    (0x37, b"worker-2"),
+];
+
+impl House {
+    /// Rows as connections and settings make them, of the worker and of another.
+    async fn note_what_the_host_holds(&self) {
+        let mut tx = self.storage.begin(ACME);
+        let mut put = |space: u8, key: &[u8]| {
+            let space = Space::host(space);
+            tx.put(space, key, b"sealed".to_vec(), ErasureKey::TENANT)
+                .unwrap();
+        };
+        for (space, key) in OF_ANOTHER {
+            put(space, key);
+        }
+        for n in 0..250 {
+            put(0x29, format!("worker\0account\0{n:016}").as_bytes());
+        }
+        put(0x2a, b"worker\0account\0");
+        put(0x2a, b"worker\0other\0");
+        put(0x37, b"worker");
+        self.storage.commit(tx).await.unwrap();
+    }
+
+    fn what_the_host_holds(&self) -> Vec<(u8, Vec<u8>)> {
+        let mut tx = self.storage.begin(ACME);
+        let mut rows = Vec::new();
+        for space in HELD_BY_HOST {
+            let page = tx.scan(Space::host(space), b"", None, 1_000, Order::Ascending);
+            rows.extend(
+                page.unwrap()
+                    .entries
+                    .into_iter()
+                    .map(|(key, _)| (space, key)),
+            );
+        }
+        rows
+    }
 }
 
 /// The key of a subject of a plugin, by how often that was erased.

@@ -12,9 +12,9 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{ACME, House, faulty_id, worker};
+use support::{ACME, House, faulty_id, user, worker};
 use vaxel_core::{AlarmLevel, Clock as _, PluginId, Problem, Reason, UnixMs};
-use vaxel_runtime::{Method, PackageFiles, Schemas};
+use vaxel_runtime::{Health, Method, PackageFiles, Schemas};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -323,6 +323,31 @@ async fn without_the_consent_of_a_hook_that_fails_closed_nothing_happens() {
         .await
         .unwrap();
     assert_eq!(read("trap").await.unwrap(), json!({ "value": 0 }));
+}
+
+#[tokio::test]
+async fn an_error_of_a_hook_before_is_no_verdict_no_write_and_no_fault() {
+    let house = house().await;
+    house.runtime.validate_with(Arc::new(OneKey));
+    let fail = || json!({ "key": "fail" });
+    for n in 0..20 {
+        // Passed over where the manifest says so, even if everybody meets it.
+        house
+            .call_as(ACME, user(n), "read_modify_write", fail())
+            .await
+            .unwrap();
+        let refused = house.call_as(ACME, user(n), "read", fail()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            (refused.code.as_ref(), refused.retry_after_ms),
+            ("hook-unavailable", Some(1_500))
+        );
+        assert!(!refused.detail.contains("register"), "{}", refused.detail);
+    }
+    let states = house.runtime.list(ACME);
+    let worker = states.iter().find(|state| state.id == worker_id()).unwrap();
+    assert_eq!(worker.health, Health::Running);
+    assert_eq!(house.journal().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod author;
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod inspect;
 pub(crate) mod life;
 pub(crate) mod new;
@@ -110,10 +111,14 @@ pub(crate) enum PackageCommand {
         #[arg(long, value_parser = author::parse_day)]
         expires: Option<vaxel_core::UnixMs>,
     },
-    /// Try a package or a folder as an installation would, and show what an admin will be asked to consent to.
+    /// Try a package or a folder as an installation would, show all that an admin will be asked to consent to, and
+    /// name everything that is wrong with it. Installs nothing.
     Check {
         /// The package or folder.
         path: PathBuf,
+        /// Ask this trust file, too, whether the package is signed by somebody who may publish it.
+        #[arg(long)]
+        trust: Option<PathBuf>,
     },
     /// Show a package's files, hashes and signer, and whether this server would trust it.
     Inspect {

@@ -177,7 +177,9 @@ macro_rules! __export_one {
                 plugin: ::std::string::String,
                 method: ::std::string::String,
                 params: ::std::vec::Vec<u8>,
-            ) -> $crate::bindings::hooked_before::exports::vaxel::hooks::before::Verdict {
+            ) -> $crate::exported::Answer<
+                $crate::bindings::hooked_before::exports::vaxel::hooks::before::Verdict,
+            > {
                 $crate::exported::before($with, plugin, method, params)
             }
         }

@@ -15,7 +15,7 @@ use crate::http::{Incoming, Response};
 use crate::schedule::{Job, Progress};
 use crate::{Result, events, log, method, pages as page};
 
-type Answer<T> = std::result::Result<T, types::Error>;
+pub type Answer<T> = std::result::Result<T, types::Error>;
 
 /// What takes no parameters.
 pub fn plain<T>(act: impl FnOnce() -> Result<T>) -> Answer<T> {
@@ -51,27 +51,22 @@ pub fn event(on: impl FnOnce(events::Event) -> Result<()>, event: events_in::Eve
     })
 }
 
-/// An error has no place in the answer: the instance ends, which the host takes as no answer.
 pub fn before(
     check: impl FnOnce(Asked) -> Result<Verdict>,
     plugin: String,
     method: String,
     params: Vec<u8>,
-) -> before::Verdict {
+) -> Answer<before::Verdict> {
     let asked = Asked {
         plugin,
         method,
         params,
     };
-    match plain(|| check(asked)) {
-        Ok(Verdict::Allow) => before::Verdict::Allow,
-        Ok(Verdict::Veto(why)) => before::Verdict::Veto(why),
-        Ok(Verdict::Modify(params)) => before::Verdict::Modify(params),
-        Err(error) => {
-            log::error(&format!("the hook failed: {}", error.code));
-            core::arch::wasm32::unreachable()
-        }
-    }
+    plain(|| check(asked)).map(|verdict| match verdict {
+        Verdict::Allow => before::Verdict::Allow,
+        Verdict::Veto(why) => before::Verdict::Veto(why),
+        Verdict::Modify(params) => before::Verdict::Modify(params),
+    })
 }
 
 pub fn after(

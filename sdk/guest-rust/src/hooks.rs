@@ -22,7 +22,8 @@ impl Asked {
     }
 }
 
-/// What `before` answers. An error in its place counts as no answer, and `on_failure` of plugin.toml holds.
+/// What `before` answers. An error in its place is no answer: what the hook wrote is dropped and `on_failure` of
+/// plugin.toml holds, with the error's `retry_after_ms` for a caller who is refused because of it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// As it is.

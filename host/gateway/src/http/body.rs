@@ -17,34 +17,39 @@ use super::json::Given;
 /// How much of a refused body is still taken off the wire, in bytes.
 const DISCARDED_MAX: u64 = 4 * 1024 * 1024;
 
-/// Reads a whole body of at most `bytes_max` within `timeout_ms`.
+/// How long that may take, in ms: who means well has sent it by then.
+const DISCARDING_MS: u64 = 2_000;
+
+/// Reads the whole body of a request with these headers, of at most `bytes_max` within `timeout_ms`.
 pub(crate) async fn read(
+    headers: &HeaderMap,
     mut body: Body,
     bytes_max: usize,
     timeout_ms: u64,
 ) -> Result<Bytes, Problem> {
-    let reading = read_or_discard(&mut body, bytes_max);
-    match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(
-            Problem::new(Reason::Invalid, "The request body took too long.")
-                .with_code("request_timeout"),
-        ),
-    }
-}
-
-async fn read_or_discard(body: &mut Body, bytes_max: usize) -> Result<Bytes, Problem> {
     // What says beforehand that it is too large is not kept at all.
-    if http_body::Body::size_hint(body).lower() <= bytes_max as u64 {
-        match Limited::new(&mut *body, bytes_max).collect().await {
-            Ok(whole) => return Ok(whole.to_bytes()),
-            Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {}
-            Err(_) => {
+    if http_body::Body::size_hint(&body).lower() <= bytes_max as u64 {
+        let reading = Limited::new(&mut body, bytes_max).collect();
+        match tokio::time::timeout(Duration::from_millis(timeout_ms), reading).await {
+            Ok(Ok(whole)) => return Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {}
+            Ok(Err(_)) => {
                 return Err(Problem::new(Reason::Invalid, "The request body broke off."));
+            }
+            Err(_) => {
+                return Err(
+                    Problem::new(Reason::Invalid, "The request body took too long.")
+                        .with_code("request_timeout"),
+                );
             }
         }
     }
-    discard(body).await;
+    // Who asked first has sent nothing yet, and reading would tell them to (RFC 9110, section 10.1.1).
+    if !headers.contains_key(header::EXPECT) {
+        // However far that comes, the answer is the same.
+        let discarding = discard(&mut body);
+        let _ = tokio::time::timeout(Duration::from_millis(DISCARDING_MS), discarding).await;
+    }
     Err(Problem::new(
         Reason::TooLarge,
         format!("A request body has at most {bytes_max} bytes."),
@@ -166,10 +171,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_too_large() {
-        let problem = read(Body::from(vec![0; 11]), 10, 1_000).await.unwrap_err();
+        let problem = read(&HeaderMap::new(), Body::from(vec![0; 11]), 10, 1_000)
+            .await
+            .unwrap_err();
         assert_eq!(problem.reason, Reason::TooLarge);
         assert_eq!(
-            read(Body::from(vec![0; 10]), 10, 1_000)
+            read(&HeaderMap::new(), Body::from(vec![0; 10]), 10, 1_000)
                 .await
                 .unwrap()
                 .len(),
@@ -186,7 +193,7 @@ mod tests {
             Ok::<_, std::io::Error>(Bytes::from(vec![0; 1024 * 1024]))
         });
         let body = Body::from_stream(futures_util::stream::iter(parts));
-        let problem = read(body, 10, 60_000).await.unwrap_err();
+        let problem = read(&HeaderMap::new(), body, 10, 60_000).await.unwrap_err();
         assert_eq!(problem.reason, Reason::TooLarge);
         taken.load(Ordering::Relaxed)
     }

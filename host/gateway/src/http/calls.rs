@@ -67,7 +67,13 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<A
     body::check_is_json(&parts.headers)?;
     let idempotency_key = one_idempotency_key(&parts.headers)?;
     let limits = gateway.limits();
-    let bytes = body::read(body, limits.body_bytes_max, limits.body_timeout_ms).await?;
+    let bytes = body::read(
+        &parts.headers,
+        body,
+        limits.body_bytes_max,
+        limits.body_timeout_ms,
+    )
+    .await?;
     let params = body::parse(&bytes)?;
     let caller = claims.as_ref().map(|claims| claims.user);
     let invocation = Invocation {

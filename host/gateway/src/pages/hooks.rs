@@ -129,7 +129,13 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<R
         return Err(problem::method_not_allowed());
     }
     let bytes_max = gateway.limits().body_bytes_max.min(BODY_BYTES_MAX);
-    let body = body::read(body, bytes_max, gateway.limits().body_timeout_ms).await?;
+    let body = body::read(
+        &parts.headers,
+        body,
+        bytes_max,
+        gateway.limits().body_timeout_ms,
+    )
+    .await?;
     let cx = OpCx {
         tenant: tenant.id,
         actor: Actor::Anonymous,

@@ -163,7 +163,13 @@ async fn answer(
             .with_code("unsupported_media_type"));
     }
     let limits = gateway.limits();
-    let bytes = body::read(body, limits.body_bytes_max, limits.body_timeout_ms).await?;
+    let bytes = body::read(
+        &parts.headers,
+        body,
+        limits.body_bytes_max,
+        limits.body_timeout_ms,
+    )
+    .await?;
     let sent = form::read(&bytes).ok_or_else(|| Problem::from(Reason::Invalid))?;
     at.send(gateway, sent).await
 }

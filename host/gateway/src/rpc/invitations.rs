@@ -2,32 +2,33 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use vaxel_core::{Locale, Problem, UnixMs, UserId};
 use vaxel_identity::{LinkKind, NewUser, OneTimeLink};
 
 use super::registry::{Access, Invocation, Registry, Reply};
 use super::schema;
 use super::session::{Session, http, refused, signed_in};
-use super::users::Somebody;
+use super::users::{Somebody, is_about_admin};
 use crate::{Gateway, GatewayError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
-    registry
-        .add(
-            "users/invite",
-            "Adds a person, who joins by a link that works once.",
-            Access::Admin,
-            invite,
-        )?
-        .creates = true;
-    registry
-        .add(
-            "users/reset",
-            "Makes a link by which somebody chooses another password.",
-            Access::Admin,
-            reset,
-        )?
-        .creates = true;
+    let invite = registry.add(
+        "users/invite",
+        "Adds a person, who joins by a link that works once.",
+        Access::Admin,
+        invite,
+    )?;
+    invite.creates = true;
+    invite.guard = Some(|_, _, params| params.get("admin") == Some(&Value::Bool(true)));
+    let reset = registry.add(
+        "users/reset",
+        "Makes a link by which somebody chooses another password.",
+        Access::Admin,
+        reset,
+    )?;
+    reset.creates = true;
+    reset.guard = Some(is_about_admin);
     registry.add(
         "users/invite_preview",
         "Whom a link is for, without using it.",

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use vaxel_core::{Problem, Reason};
 
+use super::approvals;
 use super::idempotency;
 use super::numbers;
 use super::plugin;
@@ -79,6 +80,7 @@ async fn host(
         );
     }
     schema::check_params(&method.params_validator, &params)?;
+    approvals::wait(gateway, &invocation, method, &params).await?;
     match idempotency_key {
         Some(key) if method.creates => {
             idempotency::once(gateway, invocation, method, params, &key).await

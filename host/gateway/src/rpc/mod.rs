@@ -1,5 +1,6 @@
 //! One registry of methods, called over HTTP and over a socket alike.
 
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod groups;

@@ -84,6 +84,9 @@ pub(crate) struct Answer {
     pub(crate) cookie: Option<CookieChange>,
 }
 
+/// Whether a call with these parameters takes two administrators, where the organization wants that at all.
+pub(crate) type Guard = fn(&Gateway, &Invocation, &Value) -> bool;
+
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
 type Run = Box<dyn Fn(Gateway, Invocation, Value) -> Running + Send + Sync>;
 
@@ -97,6 +100,8 @@ pub(crate) struct HostMethod {
     pub(crate) cookie: bool,
     /// Makes something, so that a retry must not make it twice.
     pub(crate) creates: bool,
+    /// Counts so much that an organization may want two administrators for it.
+    pub(crate) guard: Option<Guard>,
     pub(crate) params: Value,
     pub(crate) result: Value,
     pub(crate) params_validator: Validator,
@@ -122,6 +127,7 @@ impl Registry {
         super::outside::register(&mut registry)?;
         super::tenant::register(&mut registry)?;
         super::audit::register(&mut registry)?;
+        super::approvals::register(&mut registry)?;
         super::stepup::register(&mut registry)?;
         Ok(registry)
     }
@@ -155,6 +161,7 @@ impl Registry {
             access,
             cookie: false,
             creates: false,
+            guard: None,
             params_validator: schema::compile(&params).ok_or(GatewayError::Schema(name))?,
             params,
             result: schema::of_result::<R>(),

@@ -160,6 +160,7 @@ macro_rules! id_schemas {
 id_schemas! {
     user_id = "usr";
     group_id = "grp";
+    approval_id = "apr";
     role_id = "rol";
     tenant_id = "ten";
     request_id = "req";

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use vaxel_core::{Locale, Problem, Reason, UnixMs, UserId};
 use vaxel_identity::User;
 
@@ -42,12 +43,14 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         Access::Admin,
         deactivate,
     )?;
-    registry.add(
-        "users/reactivate",
-        "Gives somebody's access back.",
-        Access::Admin,
-        reactivate,
-    )?;
+    registry
+        .add(
+            "users/reactivate",
+            "Gives somebody's access back.",
+            Access::Admin,
+            reactivate,
+        )?
+        .guard = Some(is_about_admin);
     Ok(())
 }
 
@@ -290,6 +293,14 @@ async fn deactivate(
         .await
         .map_err(refused)?;
     Ok(Done {}.into())
+}
+
+/// Whether the person whom the parameters name administers the organization, or would.
+pub(super) fn is_about_admin(gateway: &Gateway, invocation: &Invocation, params: &Value) -> bool {
+    let user = params.get("user").and_then(Value::as_str);
+    let user = user.and_then(|user| user.parse().ok());
+    let found = user.and_then(|user| gateway.identity().user(invocation.cx.tenant, user).ok());
+    found.flatten().is_none_or(|user| user.admin)
 }
 
 async fn reactivate(

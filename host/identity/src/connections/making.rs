@@ -117,6 +117,35 @@ impl Connections {
         Ok(store.change(tenant, put).await?)
     }
 
+    /// Unless the client went away while the other side was asked: the plugin was erased, or somebody disconnected.
+    async fn hold_with_client(
+        &self,
+        tenant: TenantId,
+        owner: Option<UserId>,
+        spec: &ConnectionSpec,
+        what: What,
+    ) -> Result<(), ConnectionError> {
+        let held = Held {
+            agreed: spec.agreed(),
+            expired: false,
+            what,
+        };
+        let sealed = self.sealed(tenant);
+        let store = &self.0.identity.inner.store;
+        let is_held = store.change(tenant, |tx| {
+            let client: Option<Client> = sealed.get(tx, CLIENTS, &spec.key(None))?;
+            if client.is_none() {
+                return Ok(false);
+            }
+            sealed.put(tx, HELD, &spec.key(owner), &held, owner)?;
+            Ok(true)
+        });
+        match is_held.await? {
+            true => Ok(()),
+            false => Err(ConnectionError::NoClient),
+        }
+    }
+
     async fn register(
         &self,
         tenant: TenantId,
@@ -214,7 +243,7 @@ impl Connections {
             oauth::ask(&self.0.egress, tenant, spec, &client, grant, now).await?;
         let owner = spec.per_user.then_some(pending.user);
         let what = What::Token { access, refresh };
-        self.hold(tenant, owner, spec, what).await?;
+        self.hold_with_client(tenant, owner, spec, what).await?;
         Ok((spec.plugin.clone(), spec.name.clone(), pending.user))
     }
 

@@ -1,6 +1,7 @@
 //! Credentials that the host holds for plugins: made by people, kept sealed, renewed before they end, sent by the host
 //! alone, and given back when somebody disconnects.
 
+mod erase;
 mod error;
 mod making;
 mod oauth;
@@ -16,6 +17,7 @@ use vaxel_core::{OpCx, TenantId, UserId};
 use vaxel_net::Egress;
 
 use crate::{Identity, IdentityError};
+pub use erase::{erase_clients, erase_credentials};
 pub use error::ConnectionError;
 pub use making::{Authorization, Given};
 use oauth::{Grant, Tokens};
@@ -254,23 +256,33 @@ impl Connections {
                 Ok(())
             })
             .await?;
-        // To where it was had: a version of the plugin that names another place gets nothing.
+        self.give_back(cx.tenant, spec, held, client).await;
+        Ok(())
+    }
+
+    /// To where it was had: a version of the plugin that names another place gets nothing.
+    async fn give_back(
+        &self,
+        tenant: TenantId,
+        spec: &ConnectionSpec,
+        held: Held,
+        client: Option<Client>,
+    ) {
         let (What::Token { access, refresh }, Some(client)) = (held.what, client) else {
-            return Ok(());
+            return;
         };
         if held.agreed != spec.agreed() {
-            return Ok(());
+            return;
         }
         let Token { value: access, .. } = access;
         let refresh = refresh.map(|token| (token, "refresh_token"));
         for (token, hint) in refresh.into_iter().chain([(access, "access_token")]) {
             let egress = &self.0.egress;
-            let back = oauth::revoke(egress, cx.tenant, spec, &client, &token, hint).await;
+            let back = oauth::revoke(egress, tenant, spec, &client, &token, hint).await;
             if let Err(error) = back {
-                tracing::warn!(plugin.id = %spec.plugin, tenant.id = %cx.tenant, connection = spec.name, %error, "a token could not be given back");
+                tracing::warn!(plugin.id = %spec.plugin, tenant.id = %tenant, connection = spec.name, %error, "a token could not be given back");
             }
         }
-        Ok(())
     }
 }
 

@@ -1,15 +1,17 @@
-//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue, audiences, blobs and settings
-//! go in steps.
+//! A plugin leaves nothing: the keys of its subjects are destroyed, then its rows, queue, audiences, connections, blobs and
+//! settings go in steps.
 
 use std::sync::Arc;
 
 use vaxel_core::{OpCx, PluginId, Problem, Reason, TenantId};
 use vaxel_crypto::ErasureKey;
+use vaxel_identity::{erase_clients, erase_credentials};
 use vaxel_storage::{Space, StorageError, Transaction};
 
 use super::rows::{self, Standing};
 use crate::admission::PluginGate;
 use crate::outcome::storage_problem;
+use crate::outside::connections::spec;
 use crate::queue;
 use crate::registry::{Active, TenantPlugins};
 use crate::runtime::Inner;
@@ -37,6 +39,13 @@ impl Inner {
             if let Err(problem) = told {
                 tracing::warn!(plugin.id = %plugin, tenant.id = %cx.tenant, "told that it goes: {problem}");
             }
+        }
+        if let Some(holder) = &self.outside.connections {
+            let manifest = active.map(|active| &active.plugin.manifest);
+            let connections = manifest.into_iter().flat_map(|it| &it.connections);
+            let specs: Vec<_> = connections.map(|it| spec(plugin, it)).collect();
+            let left = holder.leave(cx.tenant, plugin, &specs).await;
+            left.map_err(|error| error.problem())?;
         }
         self.note(cx, |tx| {
             let leaving = Standing {
@@ -90,6 +99,10 @@ impl Inner {
         }
         self.steps(&cx, |tx| tx.clear(space, &[], STEP_MAX)).await?;
         self.steps(&cx, |tx| queue::erase_some(tx, plugin)).await?;
+        self.steps(&cx, |tx| erase_clients(tx, plugin, STEP_MAX))
+            .await?;
+        self.steps(&cx, |tx| erase_credentials(tx, plugin, STEP_MAX))
+            .await?;
         self.steps(&cx, |tx| {
             let Some(audience) = rows::audience(tx, plugin)? else {
                 return Ok(false);

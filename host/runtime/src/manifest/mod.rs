@@ -25,12 +25,12 @@ const METHODS_MAX: usize = 256;
 /// WIT packages that this host links, with their version.
 const PACKAGES: &[(&str, (u32, u32, u32))] = &[
     ("types", (0, 1, 0)),
-    ("storage", (0, 1, 0)),
+    ("storage", (0, 1, 1)),
     ("events", (0, 1, 0)),
     ("identity", (0, 1, 0)),
     ("clock", (0, 1, 0)),
     ("crypto", (0, 1, 0)),
-    ("log", (0, 1, 0)),
+    ("log", (0, 1, 1)),
     ("blobs", (0, 1, 0)),
     ("interop", (0, 1, 0)),
     ("step-up", (0, 1, 0)),
@@ -43,7 +43,7 @@ const PACKAGES: &[(&str, (u32, u32, u32))] = &[
     ("hooks", (0, 1, 0)),
     ("pages", (0, 1, 0)),
     ("http-in", (0, 1, 0)),
-    ("lifecycle", (0, 1, 0)),
+    ("lifecycle", (0, 1, 1)),
 ];
 
 /// The manifest of a plugin.
@@ -125,28 +125,54 @@ pub(crate) struct DeclaredMethod {
 impl Manifest {
     /// Reads a manifest and checks that it agrees with itself and with this host.
     pub fn parse(text: &str) -> Result<Self, RuntimeError> {
-        let manifest: Self = toml::from_str(text).map_err(|error| refuse(error.message()))?;
-        if manifest.format != FORMAT {
-            return Err(refuse(format!("format {} is unknown", manifest.format)));
+        let manifest = Self::read(text)?;
+        Self::CHECKS.iter().try_for_each(|check| check(&manifest))?;
+        Ok(manifest)
+    }
+
+    /// Everything that keeps a manifest from being read, as far as one thing does not hide another.
+    pub fn faults(text: &str) -> Vec<RuntimeError> {
+        match Self::read(text) {
+            Ok(manifest) => {
+                let checks = Self::CHECKS.iter();
+                checks.filter_map(|check| check(&manifest).err()).collect()
+            }
+            Err(error) => vec![error],
         }
-        if manifest.name.trim().is_empty() || manifest.version.trim().is_empty() {
+    }
+
+    const CHECKS: &[fn(&Self) -> Result<(), RuntimeError>] = &[
+        Self::check_itself,
+        Self::check_packages,
+        Self::check_asks,
+        Self::check_offers,
+        Self::check_permissions,
+        Self::check_methods,
+        Self::check_topics,
+    ];
+
+    fn read(text: &str) -> Result<Self, RuntimeError> {
+        toml::from_str(text).map_err(|error| refuse(error.message()))
+    }
+
+    fn check_itself(&self) -> Result<(), RuntimeError> {
+        if self.format != FORMAT {
+            return Err(refuse(format!("format {} is unknown", self.format)));
+        }
+        if self.name.trim().is_empty() || self.version.trim().is_empty() {
             return Err(refuse("name and version must say something"));
         }
-        manifest.check_packages()?;
-        manifest.check_asks()?;
-        manifest.check_offers()?;
-        manifest.check_permissions()?;
-        manifest.check_methods()?;
-        let prefix = format!("{}.", manifest.id);
-        match manifest
-            .topics
-            .iter()
-            .find(|topic| !topic.starts_with(&prefix))
-        {
+        Ok(())
+    }
+
+    fn check_topics(&self) -> Result<(), RuntimeError> {
+        let prefix = format!("{}.", self.id);
+        let mut topics = self.topics.iter();
+        match topics.find(|topic| !topic.starts_with(&prefix)) {
             Some(topic) => Err(refuse(format!(
                 "the topic {topic} must begin with {prefix}"
             ))),
-            None => Ok(manifest),
+            None => Ok(()),
         }
     }
 
@@ -330,6 +356,42 @@ mod tests {
             let refused = Manifest::parse(&text).unwrap_err().to_string();
             assert!(refused.contains(says), "{becomes}: {refused}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let text = GOOD
+            .replace("storage = \"0.1.0\"", "storage = \"9.1.0\"")
+            .replace("[\"notes.saved\"]", "[\"chat.saved\"]")
+            .replace(
+                "permission = \"notes.write\"",
+                "permission = \"notes.burn\"",
+            );
+        let faults = Manifest::faults(&text);
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        for (fault, says) in faults
+            .iter()
+            .zip(["storage 9.1.0", "notes.burn", "chat.saved"])
+        {
+            assert!(fault.contains(says), "{faults:?}");
+        }
+        assert_eq!(faults.len(), 3);
+        assert!(Manifest::faults(GOOD).is_empty());
+    }
+
+    #[test]
+    fn the_packages_of_this_host_are_those_of_the_contract() {
+        let deps = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/deps");
+        let mut files = 0;
+        for entry in std::fs::read_dir(deps).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let says = |(name, (major, minor, patch)): &(&str, (u32, u32, u32))| {
+                text.contains(&format!("package vaxel:{name}@{major}.{minor}.{patch};"))
+            };
+            assert!(PACKAGES.iter().any(says), "{text}");
+            files += 1;
+        }
+        assert_eq!(files, PACKAGES.len());
     }
 
     #[test]

@@ -4,7 +4,8 @@ mod family;
 mod switch;
 mod views;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -145,6 +146,16 @@ impl Registry {
 
     pub(crate) fn installed(&self) -> Vec<PluginId> {
         self.installed.load().keys().cloned().collect()
+    }
+
+    /// The files of the compiled code of all versions that can be used.
+    pub(crate) fn code_in_use(&self) -> BTreeSet<OsString> {
+        let installed = self.installed.load();
+        let entries = installed
+            .values()
+            .flat_map(|family| family.versions.values());
+        let usable = entries.filter_map(|entry| entry.plugin.as_ref().ok());
+        usable.map(|plugin| plugin.code.clone()).collect()
     }
 
     pub(crate) fn family(&self, plugin: &PluginId) -> Option<Arc<Family>> {

@@ -163,6 +163,14 @@ impl Package {
         Self::checked(contents.files, signature.transpose()?, body_hash)
     }
 
+    /// The files of a `.vxp` file, whatever they say.
+    pub fn unpack(bytes: &[u8]) -> Result<Vec<File>, RuntimeError> {
+        let files = archive::read(bytes)?.files.into_iter();
+        Ok(files
+            .map(|(name, content)| File { name, content })
+            .collect())
+    }
+
     /// Makes a `.vxp` file of these files, unsigned.
     pub fn pack(mut files: Vec<File>) -> Result<Vec<u8>, RuntimeError> {
         files.retain(|file| file.name != SIGNATURE);

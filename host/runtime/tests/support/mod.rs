@@ -258,6 +258,16 @@ pub fn worker() -> PackageFiles {
     staged("worker")
 }
 
+/// The plugin that was built against a frozen contract and is kept as it came out then.
+pub fn former(contract: &str) -> PackageFiles {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let folder = folder.join(format!("former-{contract}"));
+    PackageFiles {
+        manifest: std::fs::read_to_string(folder.join("plugin.toml")).unwrap(),
+        component: std::fs::read(folder.join("component.wasm")).unwrap(),
+    }
+}
+
 fn staged(fixture: &str) -> PackageFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stage/fixtures");
     let folder = folder.join(fixture);

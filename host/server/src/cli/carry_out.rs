@@ -15,7 +15,7 @@ use super::{
 use crate::config::Config;
 use crate::house::{self, House};
 use crate::operation::{NewPerson, Operation};
-use crate::plugin::{PackageCommand, approve, author, build, inspect, new, scenario};
+use crate::plugin::{PackageCommand, approve, author, build, check, inspect, new, scenario};
 use crate::{admin, output, serve};
 
 /// Carries out the command; the exit code also says whether what it found is well.
@@ -238,7 +238,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
         PackageCommand::Keygen { file } => author::keygen(&file)?,
         PackageCommand::Pack { dir, output } => author::pack(&dir, &output)?,
         PackageCommand::Sign { file, key, expires } => author::sign(&file, &key, expires)?,
-        PackageCommand::Check { path } => author::check(&path).await?,
+        PackageCommand::Check { path, trust } => check::check(&path, trust.as_deref()).await?,
         PackageCommand::Inspect { place, file } => {
             let config = Config::read(place.config.as_deref())?;
             inspect::inspect(&file, &house::trust_file(&place.data, &config))?
@@ -251,7 +251,7 @@ async fn package(command: PackageCommand, json: bool) -> anyhow::Result<ExitCode
         } => author::revoke(&list, &key, &package, &signer)?,
     };
     output::answer(&answer, json);
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(&answer))
 }
 
 /// Asks the running server, or does it here when none runs.

@@ -1,4 +1,4 @@
-//! What authors do, with files alone: keys, packing, signing, checking, revoking.
+//! What authors do, with files alone: keys, packing, signing, revoking.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -9,9 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use vaxel_core::{Clock as _, SystemClock, UnixMs};
 use vaxel_crypto::SigningKey;
-use vaxel_runtime::{Compiler, File, PACKAGE_BYTES_MAX, Package, Revocations, examine};
-
-use super::COMPILE;
+use vaxel_runtime::{File, PACKAGE_BYTES_MAX, Package, Revocations};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -101,9 +99,14 @@ pub(crate) fn pack(dir: &Path, output: &Path) -> anyhow::Result<Value> {
 }
 
 fn packed(dir: &Path) -> anyhow::Result<Vec<u8>> {
+    Ok(Package::pack(folder_files(dir)?)?)
+}
+
+/// The files of a folder that is to be a package.
+pub(super) fn folder_files(dir: &Path) -> anyhow::Result<Vec<File>> {
     let mut files = Vec::new();
     gather(dir, "", &mut files)?;
-    Ok(Package::pack(files)?)
+    Ok(files)
 }
 
 fn gather(dir: &Path, prefix: &str, files: &mut Vec<File>) -> anyhow::Result<()> {
@@ -162,75 +165,6 @@ pub(crate) fn sign(file: &Path, key: &Path, expires: Option<UnixMs>) -> anyhow::
         "key": id,
         "expires_at": expires,
         "text": format!("{} {} is signed by the key {id}.", package.id(), package.manifest.version),
-    }))
-}
-
-/// Tries it as an installation would.
-pub(crate) async fn check(path: &Path) -> anyhow::Result<Value> {
-    let bytes = if path.is_dir() {
-        packed(path)?
-    } else {
-        package_bytes(path)?
-    };
-    let package = Package::read(&bytes)?;
-    let methods = examine(package.to_files()?, Compiler::this_program(COMPILE)).await?;
-    let manifest = &package.manifest;
-    let mut lines = vec![format!(
-        "{} {}: {}",
-        manifest.name, manifest.version, manifest.summary
-    )];
-    lines.push("\nAn admin is asked to consent to:".to_owned());
-    for asked in &manifest.capabilities {
-        lines.push(format!("  {:10} {}", asked.name, asked.reason));
-    }
-    lines.push("\nPermissions that people may hold:".to_owned());
-    for permission in &manifest.permissions {
-        let roles: Vec<&str> = permission.roles.iter().map(String::as_str).collect();
-        let roles = if roles.is_empty() {
-            "nobody at first".to_owned()
-        } else {
-            format!("suggested for {}", roles.join(", "))
-        };
-        lines.push(format!(
-            "  {:24} {} ({roles})",
-            permission.name, permission.summary
-        ));
-    }
-    lines.push("\nMethods:".to_owned());
-    for method in &methods {
-        lines.push(format!(
-            "  {:32} {:24} {}",
-            method.name, method.permission, method.summary
-        ));
-    }
-    lines.push("\nFiles:".to_owned());
-    for file in &package.files {
-        lines.push(format!(
-            "  {:24} {:>9} bytes",
-            file.name,
-            file.content.len()
-        ));
-    }
-    lines.push(format!("  {:24} {:>9} bytes", "packed", bytes.len()));
-    let capabilities = manifest.capabilities.iter();
-    let permissions = manifest.permissions.iter();
-    Ok(json!({
-        "id": package.id(),
-        "version": manifest.version,
-        "capabilities": capabilities.map(|c| json!({"name": c.name, "reason": c.reason})).collect::<Vec<_>>(),
-        "permissions": permissions
-            .map(|p| json!({"name": p.name, "summary": p.summary, "roles": p.roles}))
-            .collect::<Vec<_>>(),
-        "methods": methods
-            .iter()
-            .map(|m| json!({
-                "name": m.name, "permission": m.permission, "summary": m.summary,
-                "params": m.params, "result": m.result,
-            }))
-            .collect::<Vec<_>>(),
-        "files": super::inspect::files(&package),
-        "bytes": bytes.len(),
-        "text": lines.join("\n"),
     }))
 }
 

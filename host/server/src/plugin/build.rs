@@ -131,7 +131,8 @@ fn debian() -> anyhow::Result<Command> {
     Ok(cargo)
 }
 
-fn imports(component: &[u8]) -> anyhow::Result<Vec<String>> {
+/// What a component imports.
+pub(super) fn imports(component: &[u8]) -> anyhow::Result<Vec<String>> {
     let decoded = wit_component::decode(component).context("reading the component")?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         bail!("this is no component");
@@ -143,22 +144,29 @@ fn imports(component: &[u8]) -> anyhow::Result<Vec<String>> {
 
 /// Every import is a capability that the manifest asks for; says by name what to add.
 fn check_imports(imports: &[String], manifest: &Manifest) -> anyhow::Result<()> {
-    for import in imports {
-        let capability = import
-            .strip_prefix("vaxel:")
-            .and_then(|rest| rest.split('/').next())
-            .with_context(|| {
-                format!("the component imports {import}, which no host offers; a library brought it along")
-            })?;
-        let is_asked_for = manifest.capabilities.iter().any(|c| c.name == capability);
-        ensure!(
-            capability == "types" || is_asked_for,
-            "the component uses {capability} ({import}), which plugin.toml does not ask for. Add to it:\n\n    \
-             [[capabilities]]\n    name = \"{capability}\"\n    reason = \"WHY AN ADMINISTRATOR SHOULD AGREE\"\n\n\
-             and under [wit]: {capability} = \"0.1.0\""
-        );
-    }
+    let asked = manifest.capabilities.iter().map(|it| it.name.as_str());
+    let asked: Vec<&str> = asked.collect();
+    imports.iter().try_for_each(|it| check_import(it, &asked))
+}
+
+/// One import, by the capabilities that are asked for.
+pub(super) fn check_import(import: &str, asked: &[&str]) -> anyhow::Result<()> {
+    let capability = capability_of(import).with_context(|| {
+        format!("the component imports {import}, which no host offers; a library brought it along")
+    })?;
+    let version = import.rsplit_once('@').map_or("0.1.0", |(_, it)| it);
+    ensure!(
+        capability == "types" || asked.contains(&capability),
+        "the component uses {capability} ({import}), which plugin.toml does not ask for. Add to it:\n\n    \
+         [[capabilities]]\n    name = \"{capability}\"\n    reason = \"WHY AN ADMINISTRATOR SHOULD AGREE\"\n\n\
+         and under [wit]: {capability} = \"{version}\""
+    );
     Ok(())
+}
+
+/// `storage` of `vaxel:storage/storage@0.1.0`.
+pub(super) fn capability_of(import: &str) -> Option<&str> {
+    import.strip_prefix("vaxel:")?.split('/').next()
 }
 
 #[cfg(test)]

@@ -3391,7 +3391,7 @@ pub mod vaxel {
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:log/log@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:log/log@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "log"]
                         fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -3413,7 +3413,7 @@ pub mod vaxel {
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:log/log@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:log/log@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "metric"]
                         fn wit_import1(_: *mut u8, _: usize, _: f64);
@@ -3937,7 +3937,7 @@ pub mod vaxel {
                     let len0 = vec0.len();
                     let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "get"]
                         fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
@@ -4075,7 +4075,7 @@ pub mod vaxel {
                     }
                     let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "get-many"]
                         fn wit_import3(_: *mut u8, _: usize, _: *mut u8);
@@ -4228,7 +4228,7 @@ pub mod vaxel {
                     };
                     let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "put"]
                         fn wit_import5(
@@ -4366,7 +4366,7 @@ pub mod vaxel {
                     };
                     let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "put-for"]
                         fn wit_import5(
@@ -4488,7 +4488,7 @@ pub mod vaxel {
                     let len0 = vec0.len();
                     let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "delete"]
                         fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
@@ -4595,7 +4595,7 @@ pub mod vaxel {
                     };
                     let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "scan"]
                         fn wit_import4(
@@ -4785,7 +4785,7 @@ pub mod vaxel {
                     let len0 = vec0.len();
                     let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "increment"]
                         fn wit_import2(_: *mut u8, _: usize, _: i64, _: *mut u8);
@@ -4910,7 +4910,7 @@ pub mod vaxel {
                     };
                     let ptr6 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "append"]
                         fn wit_import7(
@@ -5046,7 +5046,7 @@ pub mod vaxel {
                     let len1 = vec1.len();
                     let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "blind"]
                         fn wit_import3(
@@ -5159,7 +5159,7 @@ pub mod vaxel {
                     );
                     let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.0")]
+                    #[link(wasm_import_module = "vaxel:storage/storage@0.1.1")]
                     unsafe extern "C" {
                         #[link_name = "new-id"]
                         fn wit_import1(_: *mut u8);
@@ -5269,19 +5269,19 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_vaxel_lifecycle_description_0_1_0_cabi {
+                macro_rules! __export_vaxel_lifecycle_description_0_1_1_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "vaxel:lifecycle/description@0.1.0#describe")] unsafe extern "C"
+                        "vaxel:lifecycle/description@0.1.1#describe")] unsafe extern "C"
                         fn export_describe() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/description@0.1.0#describe")] unsafe
+                        "cabi_post_vaxel:lifecycle/description@0.1.1#describe")] unsafe
                         extern "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_describe::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_vaxel_lifecycle_description_0_1_0_cabi;
+                pub use __export_vaxel_lifecycle_description_0_1_1_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -5468,7 +5468,7 @@ macro_rules! __export_described_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::vaxel::lifecycle::description::__export_vaxel_lifecycle_description_0_1_0_cabi!($ty
+        exports::vaxel::lifecycle::description::__export_vaxel_lifecycle_description_0_1_1_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::vaxel::lifecycle::description);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
@@ -5492,7 +5492,7 @@ put\x01\x13\x01@\x04\x03key\x02\x05value\x02\x06ttl-msw\x07subject\x11\0\x12\x04
 @\x04\x06prefix\x02\x05value\x02\x05alias\x06\x07subject\x11\0\x12\x04\0\x06appe\
 nd\x01\x19\x01j\x01\x02\x01\x01\x01@\x02\x07purposes\x04name\x02\0\x1a\x04\0\x05\
 blind\x01\x1b\x01@\0\0s\x04\0\x06new-id\x01\x1c\x03\0\x1bvaxel:storage/storage@0\
-.1.0\x05\x02\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01\
+.1.1\x05\x02\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01\
 @\x02\x08audiences\x04users\0\x02\x04\0\x04join\x01\x03\x04\0\x05leave\x01\x03\x01\
 p}\x01ks\x01@\x04\x08audiences\x05topics\x07payload\x04\x07subject\x05\0\x02\x04\
 \0\x07publish\x01\x06\x01@\x03\x08audiences\x05topics\x07payload\x04\0\x02\x04\0\
@@ -5511,7 +5511,7 @@ eny\0\x03\x04\0\x06random\x01\x04\x01j\x01s\x01\x01\x01@\x03\x07purposes\x04data
 \x04\0\x06unseal\x01\x07\x03\0\x19vaxel:crypto/crypto@0.1.0\x05\x06\x01B\x06\x01\
 m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
 \x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x02\x04names\x05valueu\x01\0\x04\
-\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x1a\x02\x03\x02\x01\
+\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.1\x05\x07\x01B\x1a\x02\x03\x02\x01\
 \x01\x04\0\x05error\x03\0\0\x01p}\x01r\x04\x02ids\x04sizew\x0amedia-types\x06sha\
 256\x02\x04\0\x04info\x03\0\x03\x01r\x02\x02ids\x03urls\x04\0\x06upload\x03\0\x05\
 \x01ks\x01j\x01\x04\x01\x01\x01@\x03\x0amedia-types\x04data\x02\x07subject\x07\0\
@@ -5539,7 +5539,7 @@ jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jo
 bs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\
 \x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03\
 all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x01B\x03\x01p}\x01@\0\0\0\
-\x04\0\x08describe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.0\x05\x0e\x04\0\
+\x04\0\x08describe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.1\x05\x0e\x04\0\
 \x1cvaxel:plugin/described@0.1.0\x04\0\x0b\x0f\x01\0\x09described\x03\0\0\0G\x09\
 producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
 t\x060.61.1";
@@ -5572,7 +5572,7 @@ put\x01\x13\x01@\x04\x03key\x02\x05value\x02\x06ttl-msw\x07subject\x11\0\x12\x04
 @\x04\x06prefix\x02\x05value\x02\x05alias\x06\x07subject\x11\0\x12\x04\0\x06appe\
 nd\x01\x19\x01j\x01\x02\x01\x01\x01@\x02\x07purposes\x04name\x02\0\x1a\x04\0\x05\
 blind\x01\x1b\x01@\0\0s\x04\0\x06new-id\x01\x1c\x03\0\x1bvaxel:storage/storage@0\
-.1.0\x05\x02\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01\
+.1.1\x05\x02\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01\
 @\x02\x08audiences\x04users\0\x02\x04\0\x04join\x01\x03\x04\0\x05leave\x01\x03\x01\
 p}\x01ks\x01@\x04\x08audiences\x05topics\x07payload\x04\x07subject\x05\0\x02\x04\
 \0\x07publish\x01\x06\x01@\x03\x08audiences\x05topics\x07payload\x04\0\x02\x04\0\
@@ -5591,7 +5591,7 @@ eny\0\x03\x04\0\x06random\x01\x04\x01j\x01s\x01\x01\x01@\x03\x07purposes\x04data
 \x04\0\x06unseal\x01\x07\x03\0\x19vaxel:crypto/crypto@0.1.0\x05\x06\x01B\x06\x01\
 m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
 \x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01@\x02\x04names\x05valueu\x01\0\x04\
-\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.0\x05\x07\x01B\x1a\x02\x03\x02\x01\
+\0\x06metric\x01\x03\x03\0\x13vaxel:log/log@0.1.1\x05\x07\x01B\x1a\x02\x03\x02\x01\
 \x01\x04\0\x05error\x03\0\0\x01p}\x01r\x04\x02ids\x04sizew\x0amedia-types\x06sha\
 256\x02\x04\0\x04info\x03\0\x03\x01r\x02\x02ids\x03urls\x04\0\x06upload\x03\0\x05\
 \x01ks\x01j\x01\x04\x01\x01\x01@\x03\x0amedia-types\x04data\x02\x07subject\x07\0\

@@ -129,19 +129,19 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_vaxel_lifecycle_health_0_1_0_cabi {
+                macro_rules! __export_vaxel_lifecycle_health_0_1_1_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "vaxel:lifecycle/health@0.1.0#health")] unsafe extern "C" fn
+                        "vaxel:lifecycle/health@0.1.1#health")] unsafe extern "C" fn
                         export_health() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_health_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/health@0.1.0#health")] unsafe extern
+                        "cabi_post_vaxel:lifecycle/health@0.1.1#health")] unsafe extern
                         "C" fn _post_return_health(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_health::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_vaxel_lifecycle_health_0_1_0_cabi;
+                pub use __export_vaxel_lifecycle_health_0_1_1_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -262,7 +262,7 @@ macro_rules! __export_examined_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::vaxel::lifecycle::health::__export_vaxel_lifecycle_health_0_1_0_cabi!($ty
+        exports::vaxel::lifecycle::health::__export_vaxel_lifecycle_health_0_1_1_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::vaxel::lifecycle::health); const
         _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section
         =
@@ -274,7 +274,7 @@ macro_rules! __export_examined_impl {
 A\x05\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05\
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 \x05\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\0\0\x02\x04\
-\0\x06health\x01\x03\x04\0\x1cvaxel:lifecycle/health@0.1.0\x05\x02\x04\0\x1bvaxe\
+\0\x06health\x01\x03\x04\0\x1cvaxel:lifecycle/health@0.1.1\x05\x02\x04\0\x1bvaxe\
 l:plugin/examined@0.1.0\x04\0\x0b\x0e\x01\0\x08examined\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };

@@ -198,28 +198,28 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_vaxel_lifecycle_installation_0_1_0_cabi {
+                macro_rules! __export_vaxel_lifecycle_installation_0_1_1_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "vaxel:lifecycle/installation@0.1.0#install")] unsafe extern "C"
+                        "vaxel:lifecycle/installation@0.1.1#install")] unsafe extern "C"
                         fn export_install() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_install_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/installation@0.1.0#install")] unsafe
+                        "cabi_post_vaxel:lifecycle/installation@0.1.1#install")] unsafe
                         extern "C" fn _post_return_install(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_install::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "vaxel:lifecycle/installation@0.1.0#uninstall")] unsafe extern
+                        "vaxel:lifecycle/installation@0.1.1#uninstall")] unsafe extern
                         "C" fn export_uninstall() -> * mut u8 { unsafe {
                         $($path_to_types)*:: _export_uninstall_cabi::<$ty > () } }
                         #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/installation@0.1.0#uninstall")] unsafe
+                        "cabi_post_vaxel:lifecycle/installation@0.1.1#uninstall")] unsafe
                         extern "C" fn _post_return_uninstall(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_uninstall::<$ty > (arg0) } }
                         };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_vaxel_lifecycle_installation_0_1_0_cabi;
+                pub use __export_vaxel_lifecycle_installation_0_1_1_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -339,7 +339,7 @@ macro_rules! __export_installed_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::vaxel::lifecycle::installation::__export_vaxel_lifecycle_installation_0_1_0_cabi!($ty
+        exports::vaxel::lifecycle::installation::__export_vaxel_lifecycle_installation_0_1_1_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::vaxel::lifecycle::installation);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
@@ -352,7 +352,7 @@ A\x05\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 \x06\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\
 \x07install\x01\x03\x04\0\x09uninstall\x01\x03\x04\0\"vaxel:lifecycle/installati\
-on@0.1.0\x05\x02\x04\0\x1cvaxel:plugin/installed@0.1.0\x04\0\x0b\x0f\x01\0\x09in\
+on@0.1.1\x05\x02\x04\0\x1cvaxel:plugin/installed@0.1.0\x04\0\x0b\x0f\x01\0\x09in\
 stalled\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
 8.3\x10wit-bindgen-rust\x060.61.1";
         };

@@ -197,21 +197,21 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_vaxel_lifecycle_migration_0_1_0_cabi {
+                macro_rules! __export_vaxel_lifecycle_migration_0_1_1_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "vaxel:lifecycle/migration@0.1.0#migrate")] unsafe extern "C" fn
+                        "vaxel:lifecycle/migration@0.1.1#migrate")] unsafe extern "C" fn
                         export_migrate(arg0 : i32, arg1 : i32, arg2 : * mut u8, arg3 :
                         usize,) -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_migrate_cabi::<$ty > (arg0, arg1, arg2, arg3) } }
                         #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/migration@0.1.0#migrate")] unsafe
+                        "cabi_post_vaxel:lifecycle/migration@0.1.1#migrate")] unsafe
                         extern "C" fn _post_return_migrate(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_migrate::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_vaxel_lifecycle_migration_0_1_0_cabi;
+                pub use __export_vaxel_lifecycle_migration_0_1_1_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -339,7 +339,7 @@ macro_rules! __export_migrated_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::vaxel::lifecycle::migration::__export_vaxel_lifecycle_migration_0_1_0_cabi!($ty
+        exports::vaxel::lifecycle::migration::__export_vaxel_lifecycle_migration_0_1_1_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::vaxel::lifecycle::migration);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
@@ -353,7 +353,7 @@ error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B
 \x09\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01q\x02\x04done\0\0\x04mo\
 re\x01\x02\0\x04\0\x08progress\x03\0\x03\x01k\x02\x01j\x01\x04\x01\x01\x01@\x02\x04\
 fromy\x06cursor\x05\0\x06\x04\0\x07migrate\x01\x07\x04\0\x1fvaxel:lifecycle/migr\
-ation@0.1.0\x05\x02\x04\0\x1bvaxel:plugin/migrated@0.1.0\x04\0\x0b\x0e\x01\0\x08\
+ation@0.1.1\x05\x02\x04\0\x1bvaxel:plugin/migrated@0.1.0\x04\0\x0b\x0e\x01\0\x08\
 migrated\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.2\
 58.3\x10wit-bindgen-rust\x060.61.1";
         };

@@ -198,26 +198,26 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_vaxel_lifecycle_switching_0_1_0_cabi {
+                macro_rules! __export_vaxel_lifecycle_switching_0_1_1_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "vaxel:lifecycle/switching@0.1.0#enable")] unsafe extern "C" fn
+                        "vaxel:lifecycle/switching@0.1.1#enable")] unsafe extern "C" fn
                         export_enable() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_enable_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/switching@0.1.0#enable")] unsafe
+                        "cabi_post_vaxel:lifecycle/switching@0.1.1#enable")] unsafe
                         extern "C" fn _post_return_enable(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_enable::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "vaxel:lifecycle/switching@0.1.0#disable")] unsafe extern "C" fn
+                        "vaxel:lifecycle/switching@0.1.1#disable")] unsafe extern "C" fn
                         export_disable() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_disable_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_vaxel:lifecycle/switching@0.1.0#disable")] unsafe
+                        "cabi_post_vaxel:lifecycle/switching@0.1.1#disable")] unsafe
                         extern "C" fn _post_return_disable(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_disable::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_vaxel_lifecycle_switching_0_1_0_cabi;
+                pub use __export_vaxel_lifecycle_switching_0_1_1_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -337,7 +337,7 @@ macro_rules! __export_switched_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::vaxel::lifecycle::switching::__export_vaxel_lifecycle_switching_0_1_0_cabi!($ty
+        exports::vaxel::lifecycle::switching::__export_vaxel_lifecycle_switching_0_1_1_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::vaxel::lifecycle::switching);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
@@ -350,7 +350,7 @@ A\x05\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 \x06\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\
 \x06enable\x01\x03\x04\0\x07disable\x01\x03\x04\0\x1fvaxel:lifecycle/switching@0\
-.1.0\x05\x02\x04\0\x1bvaxel:plugin/switched@0.1.0\x04\0\x0b\x0e\x01\0\x08switche\
+.1.1\x05\x02\x04\0\x1bvaxel:plugin/switched@0.1.0\x04\0\x0b\x0e\x01\0\x08switche\
 d\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
 wit-bindgen-rust\x060.61.1";
         };
