@@ -123,7 +123,10 @@ pub(crate) fn create(params: InviteParams) -> Result<Invitations> {
     Ok(Invitations { items, next: None })
 }
 
-fn some(params: &InvitationsParams) -> Result<(Vec<(String, InvitationRow)>, Option<String>)> {
+/// Rows by id, and the next cursor.
+type Part = (Vec<(String, InvitationRow)>, Option<String>);
+
+fn some(params: &InvitationsParams) -> Result<Part> {
     let prefix = keys::invitations(&params.survey);
     let after = params
         .cursor

@@ -71,7 +71,8 @@ fn who_sees_which_question() {
         with("surveys.sensitive"),
         with("surveys.manage"),
     );
-    let table: &[(&str, &[&str], Result<&[&str], &str>)] = &[
+    type Case<'a> = (&'a str, &'a [&'a str], Result<&'a [&'a str], &'a str>);
+    let table: &[Case<'_>] = &[
         (&house.greta, &usual, Ok(&["open", "other"])),
         (&house.greta, &sensitive, Ok(&["open", "other", "secret"])),
         (&eva, &usual, Ok(&["open", "other"])),
