@@ -108,6 +108,23 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/chat/messages.list", Member),
     ("plugins/chat/messages.react", Member),
     ("plugins/chat/messages.send", Member),
+    ("plugins/surveys/answers", Admin),
+    ("plugins/surveys/close", Admin),
+    ("plugins/surveys/create", Admin),
+    ("plugins/surveys/duplicate", Admin),
+    ("plugins/surveys/export", Admin),
+    ("plugins/surveys/get", Member),
+    ("plugins/surveys/invitations.create", Admin),
+    ("plugins/surveys/invitations.list", Admin),
+    ("plugins/surveys/invitations.remind", Admin),
+    ("plugins/surveys/list", Member),
+    ("plugins/surveys/looks", Admin),
+    ("plugins/surveys/publish", Admin),
+    ("plugins/surveys/results", Admin),
+    ("plugins/surveys/save", Admin),
+    ("plugins/surveys/share", Admin),
+    ("plugins/surveys/templates", Member),
+    ("plugins/surveys/texts", Admin),
 ];
 
 #[tokio::test]

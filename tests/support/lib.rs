@@ -18,12 +18,14 @@ pub mod packages;
 mod person;
 mod process;
 pub mod scan;
+mod surveys;
 mod template;
 pub mod tokens;
 
 pub use binary::{Answer, Vaxel};
 pub use host::{HostOptions, PASSWORD, SMALL_LOG, TestHost};
 pub use person::{Person, patiently};
+pub use surveys::{Asked, Opened, Visitor};
 pub use vaxel_client::{
     Client, ClientError, Endpoint, Event, Problem, RequestOptions, ServerFrame, Session, Socket,
 };

@@ -91,7 +91,32 @@ export interface InputChoiceSet extends Asked {
   style?: 'compact' | 'expanded';
 }
 
-export type Input = InputText | InputNumber | InputMoment | InputToggle | InputChoiceSet;
+/** One of the whole numbers from `min` to `max`, beside each other. */
+export interface InputScale extends Asked {
+  type: 'Vaxel.Scale';
+  min: number;
+  max: number;
+  minLabel?: string;
+  maxLabel?: string;
+  value?: number;
+}
+
+/** One of the same columns for each row, told as `id.row`. */
+export interface InputMatrix extends Asked {
+  type: 'Vaxel.Matrix';
+  rows: { title: string; value: string }[];
+  columns: { title: string; value: string }[];
+  value?: Record<string, string>;
+}
+
+/** The place of each choice, told as `id.choice`. */
+export interface InputRanking extends Asked {
+  type: 'Vaxel.Ranking';
+  choices: { title: string; value: string }[];
+  value?: string;
+}
+
+export type Input = InputScale | InputMatrix | InputRanking | InputText | InputNumber | InputMoment | InputToggle | InputChoiceSet;
 
 export interface Progress {
   type: 'Vaxel.Progress';

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use url::Url;
 
-use super::tree::{Action, Element, Page, TEXT_CHARS_MAX, Words};
+use super::tree::{Action, Choice, Element, Page, TEXT_CHARS_MAX, Words};
 
 /// A page in JSON: what a phone on a slow line still gets in a second.
 pub(crate) const PAGE_BYTES_MAX: usize = 256 * 1024;
@@ -29,6 +29,10 @@ pub(crate) const COLUMNS_MAX: usize = 12;
 pub(crate) const ACTIONS_MAX: usize = 12;
 /// What can be asked on one page.
 pub(crate) const INPUTS_MAX: usize = 200;
+/// From the least to the largest number of a scale.
+pub(crate) const STEPS_MAX: i64 = 20;
+/// Choices that are put in order.
+pub(crate) const RANKED_MAX: usize = 20;
 /// Topics that a page follows.
 pub(crate) const TOPICS_MAX: usize = 8;
 
@@ -410,7 +414,7 @@ impl Judge {
                 ];
                 (&i.id, words, None, [None, None])
             }
-            _ => return Ok(()),
+            other => return self.parted(at, other),
         };
         for words in words.into_iter().flatten() {
             title(at, words)?;
@@ -423,6 +427,102 @@ impl Judge {
             return broken(&format!("{at}/id"), "two inputs have this id");
         }
         few(at, "inputs", self.inputs.len(), INPUTS_MAX)
+    }
+
+    /// Inputs that are made of several: what they have in common, and a name for each part.
+    fn parted(&mut self, at: &str, element: &Element) -> Result<(), Broken> {
+        match element {
+            Element::Scale(scale) => {
+                let steps = i64::from(scale.max) - i64::from(scale.min);
+                if !(1..=STEPS_MAX).contains(&steps) {
+                    return broken(at, format!("a scale has 2 to {} steps", STEPS_MAX + 1));
+                }
+                self.count(at, STEPS_MAX as usize)?;
+                let ends = [&scale.min_label, &scale.max_label];
+                for words in ends.into_iter().flatten() {
+                    title(at, words)?;
+                }
+                self.named(
+                    at,
+                    &scale.id,
+                    [
+                        Some(&scale.label),
+                        scale.hint.as_ref(),
+                        scale.error.as_ref(),
+                        scale.error_message.as_ref(),
+                    ],
+                )
+            }
+            Element::Matrix(matrix) => {
+                few(at, "columns", matrix.columns.len(), COLUMNS_MAX)?;
+                self.count(at, matrix.rows.len().saturating_mul(matrix.columns.len()))?;
+                self.named(
+                    at,
+                    &matrix.id,
+                    [
+                        Some(&matrix.label),
+                        matrix.hint.as_ref(),
+                        matrix.error.as_ref(),
+                        matrix.error_message.as_ref(),
+                    ],
+                )?;
+                self.parts_of(at, &matrix.id, "columns", &matrix.columns, false)?;
+                self.parts_of(at, &matrix.id, "rows", &matrix.rows, true)
+            }
+            Element::Ranking(ranking) => {
+                few(at, "ranked choices", ranking.choices.len(), RANKED_MAX)?;
+                self.count(
+                    at,
+                    ranking.choices.len().saturating_mul(ranking.choices.len()),
+                )?;
+                self.named(
+                    at,
+                    &ranking.id,
+                    [
+                        Some(&ranking.label),
+                        ranking.hint.as_ref(),
+                        ranking.error.as_ref(),
+                        ranking.error_message.as_ref(),
+                    ],
+                )?;
+                self.parts_of(at, &ranking.id, "choices", &ranking.choices, true)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn named(&mut self, at: &str, id: &str, said: [Option<&Words>; 4]) -> Result<(), Broken> {
+        for words in said.into_iter().flatten() {
+            title(at, words)?;
+        }
+        identifier(&format!("{at}/id"), id)?;
+        if !self.inputs.insert(id.to_owned()) {
+            return broken(&format!("{at}/id"), "two inputs have this id");
+        }
+        few(at, "inputs", self.inputs.len(), INPUTS_MAX)
+    }
+
+    fn parts_of(
+        &mut self,
+        at: &str,
+        id: &str,
+        what: &str,
+        choices: &[Choice],
+        are_inputs: bool,
+    ) -> Result<(), Broken> {
+        let mut seen = BTreeSet::new();
+        for (index, choice) in choices.iter().enumerate() {
+            let at = format!("{at}/{what}/{index}");
+            title(&format!("{at}/title"), &choice.title)?;
+            identifier(&format!("{at}/value"), &choice.value)?;
+            if !seen.insert(&choice.value) {
+                return broken(&at, "two have this value");
+            }
+            if are_inputs {
+                self.named(&at, &format!("{id}.{}", choice.value), [None; 4])?;
+            }
+        }
+        Ok(())
     }
 
     fn actions(&mut self, at: &str, actions: &[Action]) -> Result<(), Broken> {

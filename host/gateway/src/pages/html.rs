@@ -120,6 +120,24 @@ impl Drawer<'_> {
             html.text(trouble).tag("</p></div>");
         }
         inputs_html::summary(html, &page.body, words);
+        // A page that asks nothing any more: what was typed can still be copied.
+        let typed = self
+            .place
+            .filled
+            .map(|filled| inputs_html::left_over(&page.body, filled));
+        if let Some(typed) = typed.filter(|typed| !typed.is_empty()) {
+            html.tag("<section><h2")
+                .attribute("lang", words.lang)
+                .tag(">")
+                .text(words.kept)
+                .tag("</h2><ul>");
+            for text in typed {
+                html.tag("<li class=\"text\" dir=\"auto\">")
+                    .text(text)
+                    .tag("</li>");
+            }
+            html.tag("</ul></section>");
+        }
         let sends = sends(page);
         if sends {
             html.tag(

@@ -1,6 +1,7 @@
 //! Inputs as HTML: each with its label, its help and its error where assistive technology finds them.
 
-use super::html::{Html, Place};
+use super::html::{Filled, Html, Place};
+use super::parts_html;
 use super::tree::{ChoiceStyle, Element, InputChoiceSet, InputText, TextInputStyle, Words};
 use super::words::HostWords;
 
@@ -8,7 +9,7 @@ use super::words::HostWords;
 pub(crate) struct Common<'a> {
     pub(crate) id: &'a str,
     pub(crate) label: &'a Words,
-    is_required: bool,
+    pub(super) is_required: bool,
     hint: Option<&'a Words>,
     error: Option<&'a Words>,
     message: Option<&'a Words>,
@@ -40,6 +41,9 @@ pub(crate) fn common(element: &Element) -> Option<Common<'_>> {
         Element::Time(input) => of!(input, &input.label),
         Element::Toggle(input) => of!(input, input.label.as_ref().unwrap_or(&input.title)),
         Element::Choices(input) => of!(input, &input.label),
+        Element::Scale(input) => of!(input, &input.label),
+        Element::Matrix(input) => of!(input, &input.label),
+        Element::Ranking(input) => of!(input, &input.label),
         _ => return None,
     })
 }
@@ -62,6 +66,23 @@ fn inputs<'a>(elements: &'a [Element], found: &mut Vec<Common<'a>>) {
             other => found.extend(common(other)),
         }
     }
+}
+
+/// What somebody has typed and the page has no place for.
+pub(crate) fn left_over<'a>(body: &[Element], filled: &'a Filled) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    inputs(body, &mut all);
+    let is_there = |name: &str| {
+        let mut ids = all.iter().map(|input| input.id);
+        ids.any(|id| {
+            name.strip_prefix(id)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let typed = filled
+        .iter()
+        .filter(|(name, text)| !text.is_empty() && !is_there(name));
+    typed.map(|(_, text)| text.as_str()).collect()
 }
 
 /// What is wrong, each leading to its place.
@@ -166,6 +187,9 @@ pub(crate) fn draw(html: &mut Html, element: &Element, place: &Place<'_>) {
             let value = filled(choices.value.as_deref());
             choice_set(html, &input, choices, &value, place.words);
         }
+        Element::Scale(scale) => parts_html::scale(html, &input, scale, place),
+        Element::Matrix(matrix) => parts_html::matrix(html, &input, matrix, place),
+        Element::Ranking(ranking) => parts_html::ranking(html, &input, ranking, place),
         _ => {}
     }
 }
@@ -280,7 +304,7 @@ fn choice_set(
     html.tag("</fieldset>");
 }
 
-fn field(kind: char, id: &str) -> String {
+pub(super) fn field(kind: char, id: &str) -> String {
     format!("{kind}.{id}")
 }
 
@@ -293,7 +317,7 @@ fn label(html: &mut Html, input: &Common<'_>, words: &HostWords) {
     notes(html, input);
 }
 
-fn must(html: &mut Html, input: &Common<'_>, words: &HostWords) {
+pub(super) fn must(html: &mut Html, input: &Common<'_>, words: &HostWords) {
     if input.is_required {
         html.tag(" <span class=\"required\"")
             .attribute("lang", words.lang)
@@ -302,7 +326,7 @@ fn must(html: &mut Html, input: &Common<'_>, words: &HostWords) {
     }
 }
 
-fn notes(html: &mut Html, input: &Common<'_>) {
+pub(super) fn notes(html: &mut Html, input: &Common<'_>) {
     if let Some(Words(hint)) = input.hint {
         html.tag("<p dir=\"auto\" class=\"hint\"")
             .attribute("id", &format!("h-{}", input.id));
@@ -315,7 +339,7 @@ fn notes(html: &mut Html, input: &Common<'_>) {
     }
 }
 
-fn described(html: &mut Html, input: &Common<'_>) {
+pub(super) fn described(html: &mut Html, input: &Common<'_>) {
     let (hint, error) = (format!("h-{}", input.id), format!("e-{}", input.id));
     let by: Vec<&str> = [(input.hint, hint.as_str()), (input.error, error.as_str())]
         .into_iter()

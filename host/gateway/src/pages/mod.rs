@@ -5,6 +5,7 @@ pub(crate) mod form;
 pub(crate) mod hooks;
 pub(crate) mod html;
 pub(crate) mod inputs_html;
+mod parts_html;
 pub(crate) mod public;
 pub(crate) mod shell;
 pub(crate) mod stepup;

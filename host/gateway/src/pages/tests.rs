@@ -78,6 +78,22 @@ fn schema_and_types_agree_on_what_fits() {
             true,
         ),
         (
+            json!({"type": "Vaxel.Scale", "id": "a", "label": "A", "min": 1, "max": 5, "value": 3}),
+            true,
+        ),
+        (
+            json!({"type": "Vaxel.Scale", "id": "a", "label": "A", "min": 0.5, "max": 5}),
+            false,
+        ),
+        (
+            json!({"type": "Vaxel.Matrix", "id": "a", "label": "A", "rows": [], "columns": []}),
+            true,
+        ),
+        (
+            json!({"type": "Vaxel.Ranking", "id": "a", "label": "A", "choices": [], "html": ""}),
+            false,
+        ),
+        (
             json!({"type": "ActionSet", "actions": [{"type": "Action.Submit", "id": "a", "title": "A"}]}),
             true,
         ),
@@ -128,6 +144,70 @@ fn what_does_not_fit_is_told_with_its_place() {
         let why = read(&page).unwrap_err();
         assert!(why.starts_with(says), "{says}: {why}");
     }
+}
+
+#[test]
+fn inputs_of_several_parts_are_drawn_and_named_part_by_part() {
+    let choice = |value: &str| json!({"title": value.to_uppercase(), "value": value});
+    let rows = json!([choice("food"), choice("room")]);
+    let page = json!({"type": "Page", "title": "x", "body": [
+        {"type": "Vaxel.Scale", "id": "s", "label": "S", "min": -1, "max": 1, "value": 1, "maxLabel": "best"},
+        {"type": "Vaxel.Matrix", "id": "m", "label": "M", "rows": rows, "columns": rows, "value": {"food": "room"}},
+        {"type": "Vaxel.Ranking", "id": "r", "label": "R", "choices": rows, "value": "room,food"},
+    ]});
+    let page = read(&page).unwrap();
+    let html = drawn(&page);
+    for part in [
+        "name=\"t.s\" value=\"1\" checked><span dir=\"auto\">1 <span class=\"hint\">best",
+        "name=\"t.m.food\" value=\"room\" checked",
+        "<legend dir=\"auto\">ROOM</legend>",
+        "<select id=\"f-r.room\" name=\"t.r.room\"><option value=\"\">Place</option><option value=\"1\" selected>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    for (bad, why) in [
+        (
+            json!({"type": "Vaxel.Scale", "id": "s", "label": "S", "min": 1, "max": 1}),
+            "2 to 21 steps",
+        ),
+        (
+            json!({"type": "Vaxel.Scale", "id": "s", "label": "S", "min": 0, "max": 2_000_000_000}),
+            "2 to 21 steps",
+        ),
+        (
+            json!({"type": "Vaxel.Matrix", "id": "m", "label": "M", "rows": [choice("a"), choice("a")], "columns": rows}),
+            "two have",
+        ),
+        (
+            json!({"type": "Vaxel.Ranking", "id": "r", "label": "R", "choices": [choice("\"><b")]}),
+            "an id is",
+        ),
+    ] {
+        assert!(read(&one(bad.clone())).unwrap_err().contains(why), "{bad}");
+    }
+}
+
+#[test]
+fn what_was_typed_is_shown_where_the_page_asks_nothing_any_more() {
+    let page = read(&json!({"type": "Page", "title": "x", "body": [{"type": "Input.Text", "id": "a", "label": "A"}]})).unwrap();
+    let filled = [("a", "kept in its field"), ("b.c", "<lost>"), ("d", "")];
+    let filled = filled
+        .map(|(id, text)| (id.to_owned(), text.to_owned()))
+        .into();
+    let place = Place {
+        plugin: "paged",
+        words: words(vaxel_core::Locale::En),
+        token: "tok",
+        filled: Some(&filled),
+        trouble: Some("closed"),
+    };
+    let html = html::main(&page, &place);
+    assert!(
+        html.contains("<li class=\"text\" dir=\"auto\">&lt;lost&gt;</li>"),
+        "{html}"
+    );
+    assert_eq!(html.matches("<li").count(), 1);
+    assert_eq!(html.matches("kept in its field").count(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a page may consist of: Adaptive Cards 1.5's names and shapes for what we draw, and nothing else.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -117,6 +118,12 @@ pub(crate) enum Element {
     Toggle(InputToggle),
     #[serde(rename = "Input.ChoiceSet")]
     Choices(InputChoiceSet),
+    #[serde(rename = "Vaxel.Scale")]
+    Scale(Scale),
+    #[serde(rename = "Vaxel.Matrix")]
+    Matrix(Matrix),
+    #[serde(rename = "Vaxel.Ranking")]
+    Ranking(Ranking),
     #[serde(rename = "Vaxel.Progress")]
     Progress(Progress),
     #[serde(rename = "Vaxel.Notice")]
@@ -573,6 +580,62 @@ pub(crate) struct Choice {
     pub(crate) title: Words,
     pub(crate) value: String,
 }
+
+macro_rules! asked {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $kind:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            pub(crate) id: String,
+            pub(crate) label: Words,
+            $($(#[$of])* pub(crate) $field: $kind,)+
+            #[serde(rename = "isRequired", default, skip_serializing_if = "is_default")]
+            pub(crate) is_required: bool,
+            #[serde(rename = "errorMessage", default, skip_serializing_if = "Option::is_none")]
+            pub(crate) error_message: Option<Words>,
+            #[serde(rename = "Vaxel.hint", default, skip_serializing_if = "Option::is_none")]
+            pub(crate) hint: Option<Words>,
+            #[serde(rename = "Vaxel.error", default, skip_serializing_if = "Option::is_none")]
+            pub(crate) error: Option<Words>,
+        }
+    };
+}
+
+asked!(
+    /// One of the whole numbers from `min` to `max`, beside each other; at most 21 of them.
+    Scale {
+        min: i32,
+        max: i32,
+        /// What the least one means.
+        #[serde(rename = "minLabel", default, skip_serializing_if = "Option::is_none")]
+        min_label: Option<Words>,
+        /// What the largest one means.
+        #[serde(rename = "maxLabel", default, skip_serializing_if = "Option::is_none")]
+        max_label: Option<Words>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<i32>,
+    }
+);
+asked!(
+    /// One of the same columns for each row. Each row is told as an input of its own, `id.row`.
+    Matrix {
+        rows: Vec<Choice>,
+        columns: Vec<Choice>,
+        /// The column chosen for each row.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        value: BTreeMap<String, String>,
+    }
+);
+asked!(
+    /// Choices in somebody's order. The place of each is told as an input of its own, `id.choice`: 1 is the first.
+    Ranking {
+        choices: Vec<Choice>,
+        /// The choices in order, separated by commas.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    }
+);
 
 /// How far something has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -504,6 +504,7 @@ export const en = {
     goneHint: 'Your organization has switched it off. What you wrote is kept and stands here again when it is back on.',
     required: 'required',
     choose: 'Choose',
+    place: 'Place',
     mistakes: 'Some answers need another look',
     notSent: 'It could not be sent. What you wrote is still here.',
     sending: 'Sending …',

@@ -506,6 +506,7 @@ export const sv = {
     goneHint: 'Din organisation har slagit av det. Det du skrev sparas och står här igen när det slås på.',
     required: 'måste fyllas i',
     choose: 'Välj',
+    place: 'Plats',
     mistakes: 'Det här behöver rättas',
     notSent: 'Det gick inte att skicka. Det du skrev finns kvar.',
     sending: 'Skickar …',

@@ -20,7 +20,7 @@ export function linkOf(url: string, plugin: string): Link | undefined {
   return username || password ? undefined : { href, host: hostname };
 }
 
-const INPUTS = new Set(['Input.Text', 'Input.Number', 'Input.Date', 'Input.Time', 'Input.Toggle', 'Input.ChoiceSet']);
+const INPUTS = new Set(['Input.Text', 'Input.Number', 'Input.Date', 'Input.Time', 'Input.Toggle', 'Input.ChoiceSet', 'Vaxel.Scale', 'Vaxel.Matrix', 'Vaxel.Ranking']);
 
 export const isInput = (element: Pages.Element): element is Pages.Input => INPUTS.has(element.type);
 
@@ -62,8 +62,25 @@ export function headings(page: Pages.PluginPage): Map<Pages.Element, 2 | 3 | 4> 
   return levels;
 }
 
-/** What an input holds before anybody touches it. */
-export function suggested(input: Pages.Input): string {
+/** The names under which an input is told: its own, or one for each of its parts. */
+export function partsOf(input: Pages.Input): string[] {
+  if (input.type === 'Vaxel.Matrix') return input.rows.map((row) => `${input.id}.${row.value}`);
+  if (input.type === 'Vaxel.Ranking') return input.choices.map((choice) => `${input.id}.${choice.value}`);
+  return [input.id];
+}
+
+/** What the parts of an input hold before anybody touches them. */
+export function suggestions(input: Pages.Input): [string, string][] {
+  if (input.type === 'Vaxel.Matrix') return input.rows.map((row) => [`${input.id}.${row.value}`, input.value?.[row.value] ?? '']);
+  if (input.type === 'Vaxel.Ranking') {
+    const order = input.value ? input.value.split(',') : [];
+    return input.choices.map((choice) => [`${input.id}.${choice.value}`, order.includes(choice.value) ? String(order.indexOf(choice.value) + 1) : '']);
+  }
+  return [[input.id, suggested(input)]];
+}
+
+function suggested(input: Pages.Input): string {
+  if (input.type === 'Vaxel.Matrix' || input.type === 'Vaxel.Ranking') return '';
   if (input.type === 'Input.Toggle') return input.value ?? input.valueOff;
   return input.value === undefined ? '' : String(input.value);
 }
@@ -72,10 +89,12 @@ export function suggested(input: Pages.Input): string {
 export function told(page: Pages.PluginPage, values: Values): Record<string, unknown> {
   const sent: Record<string, unknown> = {};
   for (const input of inputs(page)) {
-    const value = values[input.id] ?? '';
-    if (value === '') continue;
-    const number = Number(value.replace(',', '.'));
-    sent[input.id] = input.type === 'Input.Number' && Number.isFinite(number) ? number : value;
+    for (const id of partsOf(input)) {
+      const value = values[id] ?? '';
+      if (value === '') continue;
+      const number = Number(value.replace(',', '.'));
+      sent[id] = input.type === 'Input.Number' && Number.isFinite(number) ? number : value;
+    }
   }
   return sent;
 }

@@ -1,0 +1,120 @@
+//! Who may answer, as whom, until when, and how few people a result may speak of.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Fixed with the first publishing, but for the end and the maxima.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    pub(crate) access: Access,
+    /// Methods of proof of which one is asked for (`pin`, `bankid`, …); none where this is empty.
+    pub(crate) step_up: Vec<String>,
+    pub(crate) linkage: Linkage,
+    /// Results speak of at least so many people; 1 shows single answers.
+    pub(crate) group_min: u32,
+    /// Questions that results can be divided by.
+    pub(crate) divide_by: Vec<String>,
+    pub(crate) closes_at_ms: Option<u64>,
+    /// How many answers are taken in all.
+    pub(crate) answers_max: Option<u32>,
+    pub(crate) quotas: Vec<Quota>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            access: Access::Anyone,
+            step_up: Vec::new(),
+            linkage: Linkage::Unlinked,
+            group_min: GROUP_MIN,
+            divide_by: Vec::new(),
+            closes_at_ms: None,
+            answers_max: None,
+            quotas: Vec::new(),
+        }
+    }
+}
+
+/// What is usual in Swedish statistics on small groups.
+pub(crate) const GROUP_MIN: u32 = 5;
+/// A group this large is hardly ever reached.
+pub(crate) const GROUP_MIN_MAX: u32 = 100;
+
+/// Who may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Access {
+    /// Whoever has the address.
+    Anyone,
+    /// Whoever has a personal link, once.
+    Link,
+    /// People of the organization, signed in, once.
+    Members,
+}
+
+/// What ties an answer to who gave it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Linkage {
+    /// Nobody is asked who they are.
+    Unlinked,
+    /// It is noted that somebody has answered, apart from what.
+    Confidential,
+    /// Answers carry a name made for this survey alone.
+    Pseudonymous,
+    /// Answers carry who gave them.
+    Named,
+}
+
+/// So many answers in which an option was chosen, and no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quota {
+    pub(crate) id: String,
+    /// The question.
+    pub(crate) of: String,
+    /// The option.
+    pub(crate) option: String,
+    pub(crate) max: u32,
+}
+
+impl Settings {
+    /// Why these cannot be, or cannot be kept.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let asks = self.access != Access::Anyone || !self.step_up.is_empty();
+        match self.linkage {
+            Linkage::Unlinked if asks => Some(
+                "whoever is asked for a link, an account or a proof is not unlinked: choose confidential, pseudonymous or named",
+            ),
+            Linkage::Confidential if !asks => {
+                Some("one answer per person needs a personal link, an account or a proof")
+            }
+            Linkage::Pseudonymous if self.access != Access::Members && self.step_up.is_empty() => {
+                Some("pseudonymous answers need an account or a proof")
+            }
+            Linkage::Named if self.access == Access::Anyone => {
+                Some("named answers need a personal link or an account")
+            }
+            Linkage::Named if self.group_min > 1 => {
+                Some("named answers are shown one by one: group_min is 1")
+            }
+            _ if self.group_min == 0 || self.group_min > GROUP_MIN_MAX => {
+                Some("group_min is 1 to 100")
+            }
+            _ if self.answers_max == Some(0) => Some("answers_max is at least 1"),
+            _ => None,
+        }
+    }
+
+    /// Whether what people were told when they answered would still hold.
+    pub(crate) fn keeps_promise_of(&self, former: &Self) -> bool {
+        self.access == former.access
+            && self.linkage == former.linkage
+            && self.step_up == former.step_up
+            && self.group_min == former.group_min
+            && self.divide_by == former.divide_by
+    }
+}
