@@ -450,15 +450,18 @@ mod tests {
 
     #[test]
     fn a_function_may_come_with_a_version_of_its_own() {
-        let added = |version: &str| {
+        let added = |version: &str, since: &str| {
             let present = format!("{FROZEN}{WORLD}")
                 .replacen("@0.1.0", version, 1)
-                .replacen("get:", "@since(version = 0.1.1) put: func(); get:", 1);
+                .replacen("get:", &format!("{since} put: func(); get:"), 1);
             compare(&contract(FROZEN), &contract(&present)).unwrap()
         };
-        assert_eq!(added("@0.1.1"), Vec::<String>::new());
         assert_eq!(
-            added("@0.1.0"),
+            added("@0.1.1", "@since(version = 0.1.1)"),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            added("@0.1.0", "@since(version = 0.1.0)"),
             ["notes/notes.put came after 0.1.0: its @since and its package's version must say so"]
         );
     }
