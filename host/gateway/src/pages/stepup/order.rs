@@ -48,11 +48,11 @@ impl<'a> At<'a> {
         extensions: &'a Extensions,
         headers: &HeaderMap,
         id: String,
-    ) -> Result<Self, Response> {
+    ) -> Result<Self, Box<Response>> {
         let refused = |problem: Problem| {
             let request = extensions.get::<Edge>().map(|edge| edge.request);
             let request = request.unwrap_or_else(|| RequestId::new(gateway.now()));
-            problem::respond(&problem, request)
+            Box::new(problem::respond(&problem, request))
         };
         let edge = extensions.get::<Edge>();
         let edge = edge.ok_or_else(|| refused(Reason::Internal.into()))?;
@@ -196,7 +196,7 @@ pub(crate) async fn show(
 ) -> Response {
     let at = match At::new(&gateway, &extensions, &headers, id) {
         Ok(at) => at,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let shown = async {
         let view = at.look()?;
@@ -217,7 +217,7 @@ pub(crate) async fn now(
 ) -> Response {
     let at = match At::new(&gateway, &extensions, &headers, id) {
         Ok(at) => at,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let told = match at.look().map(|view| view.look) {
         Ok(EidLook::Pending {
@@ -242,7 +242,7 @@ pub(crate) async fn code(
 ) -> Response {
     let at = match At::new(&gateway, &extensions, &headers, id) {
         Ok(at) => at,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let code = match at.look().map(|view| view.look) {
         Ok(EidLook::Pending {
@@ -266,7 +266,7 @@ pub(crate) async fn back(
 ) -> Response {
     let at = match At::new(&gateway, &extensions, &headers, id) {
         Ok(at) => at,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let returned = at
         .eids
@@ -286,7 +286,7 @@ pub(crate) async fn cancel(
 ) -> Response {
     let at = match At::new(&gateway, &extensions, &headers, id) {
         Ok(at) => at,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if let Err(foreign) = check_ours(at.edge, &headers) {
         at.gateway.metrics().refused(vaxel_ops::Refusal::Foreign);
