@@ -11,7 +11,7 @@ mod support;
 use support::House;
 use vaxel_core::{OpCx, PluginId, SessionId, TenantId, UnixMs};
 use vaxel_crypto::Secret;
-use vaxel_identity::{Binding, IdentityError, NewProof, PIN_DIGITS, PROOF_MS};
+use vaxel_identity::{BROWSER_PROOF_MS, Binding, IdentityError, NewProof, PIN_DIGITS, PROOF_MS};
 
 const SCOPE: &str = "survey:17";
 
@@ -190,7 +190,7 @@ async fn a_proof_is_spent_once_where_it_was_made_and_for_what() {
     assert!(!desk.spends("answer", &late, here).await);
     assert!(!desk.spends("answer", "made up", here).await);
     desk.proof("answer", here).await;
-    desk.house.clock.advance_ms(PROOF_MS);
+    desk.house.clock.advance_ms(BROWSER_PROOF_MS);
     assert!(desk.house.identity.sweep().await.unwrap() >= 1);
 }
 
