@@ -243,6 +243,7 @@ test("a credential is entered once, held by the server, and given up again", asy
 });
 
 test("what it did and what that took stands on a page of its own, as the server counted it", async () => {
+  await call(server, "acme", "anna", "plugins/faulty/ok", {});
   const { items, budget } = await call(server, "acme", "anna", "plugins/use", { plugin: "faulty", days: 7 });
   assert.ok(items.length > 0 && budget.stored_bytes_max > 0);
   await open(anna, "/plugins/faulty/use");
