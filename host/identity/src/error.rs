@@ -44,6 +44,11 @@ pub enum IdentityError {
     /// Nobody would be left to administer the organization.
     #[error("the last active administrator cannot be deactivated")]
     LastAdmin,
+    /// Not a certificate to show to a provider, or not with its own key.
+    #[error(
+        "a chain in PEM that has not ended is expected, with its own key in PEM, without a passphrase"
+    )]
+    BadCertificate,
     /// Who asked for something cannot be the one who approves it.
     #[error("another administrator has to approve it")]
     SamePerson,
@@ -120,9 +125,11 @@ impl IdentityError {
             Self::BadCredentials | Self::SessionGone | Self::RefreshReused => {
                 Reason::Unauthenticated
             }
-            Self::WrongPin { .. } | Self::PinLocked | Self::SamePerson | Self::OneAdmin => {
-                Reason::Refused
-            }
+            Self::WrongPin { .. }
+            | Self::PinLocked
+            | Self::BadCertificate
+            | Self::SamePerson
+            | Self::OneAdmin => Reason::Refused,
             Self::Throttled { .. } | Self::TooMany { .. } => Reason::LimitReached,
             Self::Busy => Reason::Unavailable,
             Self::LinkGone | Self::Unknown { .. } => Reason::NotFound,
@@ -146,6 +153,7 @@ impl IdentityError {
             Self::Throttled { .. } => "throttled",
             Self::WrongPin { .. } => "wrong_pin",
             Self::PinLocked => "pin_locked",
+            Self::BadCertificate => "bad_certificate",
             Self::SamePerson => "same_person",
             Self::OneAdmin => "one_administrator",
             Self::SessionGone => "session_ended",

@@ -59,7 +59,7 @@ struct MakePin {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
     /// One survey, one link: whatever the plugin calls it.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
     scope: String,
 }
 
@@ -75,10 +75,10 @@ struct MadePin {
 struct CheckPin {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
     scope: String,
     /// What the proof may be spent for.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
     purpose: String,
     #[schemars(length(min = 1, max = 32))]
     pin: String,
@@ -147,7 +147,7 @@ fn eids(gateway: &Gateway) -> Result<&Eids, Problem> {
 struct ClosePurpose {
     #[schemars(schema_with = "schema::plugin_id")]
     plugin: PluginId,
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
     purpose: String,
 }
 

@@ -44,11 +44,6 @@ impl From<&ClientIdentity> for BankIdState {
     }
 }
 
-const MALFORMED: IdentityError = IdentityError::Malformed {
-    what: "certificate",
-    must: "is a chain in PEM that has not ended, with its own key in PEM, without a passphrase",
-};
-
 impl Eids {
     /// Whether the operator configured BankID at all.
     pub fn is_configured(&self) -> bool {
@@ -63,10 +58,10 @@ impl Eids {
         key: Secret<String>,
     ) -> Result<BankIdState, IdentityError> {
         let identity = ClientIdentity::from_pem(certificate.as_bytes(), key.expose().as_bytes())
-            .map_err(|_| MALFORMED)?;
+            .map_err(|_| IdentityError::BadCertificate)?;
         let state = BankIdState::from(&identity);
         if state.ends_at <= self.now() {
-            return Err(MALFORMED);
+            return Err(IdentityError::BadCertificate);
         }
         let pems = Pems {
             certificate,
