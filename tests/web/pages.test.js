@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { violations } from "./access.js";
-import { assertFine, CUT, openPage, screenshot, startBrowser } from "./browser.js";
+import { askAxe, inspect, violations } from "./access.js";
+import { assertFine, CUT, openPage, startBrowser } from "./browser.js";
 import { call, signIn, until } from "./screens.js";
 import { startServer } from "./server.js";
 
@@ -43,12 +43,6 @@ function asks(page) {
   return list;
 }
 
-async function inspect(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  await screenshot(page, name);
-  return [...(wide > 0 ? [`${name}: ${wide} px too wide`] : []), ...(await violations(page)).map((one) => `${name}: ${one}`)];
-}
-
 for (const [language, locale] of Object.entries(LOCALES)) {
   for (const scheme of ["light", "dark"]) {
     test(`public pages and pages in the app in ${language}, ${scheme}, at each width`, { timeout: 300_000 }, async () => {
@@ -59,7 +53,7 @@ for (const [language, locale] of Object.entries(LOCALES)) {
         assert.equal(await nobody.evaluate(() => document.documentElement.lang), language);
         for (const size of WIDTHS) {
           await nobody.setViewportSize(size);
-          found.push(...(await inspect(nobody, `public-${name}-${size.width}-${scheme}-${language}`)));
+          found.push(...(await inspect(nobody, `public-${name}-${size.width}-${scheme}-${language}`, { axe: askAxe(scheme, language) })));
         }
       }
       assertFine(nobody);
@@ -72,7 +66,7 @@ for (const [language, locale] of Object.entries(LOCALES)) {
         for (const size of WIDTHS) {
           await page.setViewportSize(size);
           await page.getByTestId("plugin-page").waitFor();
-          found.push(...(await inspect(page, `page-${name}-${size.width}-${scheme}-${language}`)));
+          found.push(...(await inspect(page, `page-${name}-${size.width}-${scheme}-${language}`, { axe: askAxe(scheme, language) })));
         }
       }
       assertFine(page);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { inspect } from "./access.js";
+import { askAxe, inspect } from "./access.js";
 import { assertFine, openPage, startBrowser } from "./browser.js";
 import { signIn, until } from "./screens.js";
 import { startServer } from "./server.js";
@@ -64,14 +64,14 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"], ["en", "light
   test(`every state of plugins in ${language}, ${scheme}, at each width`, { timeout: 300_000 }, async () => {
     const { page } = await standing({ colorScheme: scheme }, language);
     const found = [];
-    for (const size of SIZES) {
-      await page.setViewportSize(size);
-      for (const { name, path, open, ready } of VIEWS) {
-        await go(page, path);
-        await page.getByRole("main").getByRole("heading").first().waitFor();
-        await open?.(page);
+    for (const { name, path, open, ready } of VIEWS) {
+      await go(page, path);
+      await page.getByRole("main").getByRole("heading").first().waitFor();
+      await open?.(page);
+      for (const size of SIZES) {
+        await page.setViewportSize(size);
         await ready(page).waitFor();
-        found.push(...(await inspect(page, `${name}-${size.width}-${scheme}-${language}`)));
+        found.push(...(await inspect(page, `${name}-${size.width}-${scheme}-${language}`, { axe: askAxe(scheme, language) })));
       }
     }
     assert.deepEqual(found, []);

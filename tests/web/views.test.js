@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { inspect, violations } from "./access.js";
+import { askAxe, inspect, violations } from "./access.js";
 import { assertFine, openPage, startBrowser } from "./browser.js";
 import { call, openConversation, signIn } from "./screens.js";
 import { startServer } from "./server.js";
@@ -81,7 +81,7 @@ for (const [language, locale] of Object.entries(LOCALES)) {
         for (const size of WIDTHS) {
           await page.setViewportSize(size);
           await view.ready(page).waitFor();
-          found.push(...(await inspect(page, `${view.name}-${size.width}-${scheme}-${language}`)));
+          found.push(...(await inspect(page, `${view.name}-${size.width}-${scheme}-${language}`, { axe: askAxe(scheme, language) })));
         }
       }
       assert.equal(await page.evaluate(() => document.documentElement.lang), language);
@@ -146,7 +146,7 @@ test("the start page and the login page are open to everybody", { timeout: 180_0
         if (language === "en") await page.getByRole("button", { name: "English" }).click();
         for (const size of WIDTHS) {
           await page.setViewportSize(size);
-          found.push(...(await inspect(page, `${name}-${size.width}-${scheme}-${language}`)));
+          found.push(...(await inspect(page, `${name}-${size.width}-${scheme}-${language}`, { axe: askAxe(scheme, language) })));
         }
         assert.equal(await page.evaluate(() => document.documentElement.lang), language);
       }

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::server::{self, Profile};
 use crate::shell::{announce, cargo, command, root, run as run_command};
-use crate::{guests, web};
+use crate::test::BROWSER_FOLDER;
+use crate::{guests, packages, web};
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [NAME]
@@ -20,6 +21,7 @@ Builds in release and prints `name value unit` lines, floors and peers among the
   fanout     stored messages to 200 and 1,000 TLS sockets, beside raw writes
   memory     one idle TLS WebSocket, of 5,000
   start      start to ready with 100,000 messages stored
+  client     what interactions cost in Chromium with 10,000 messages in memory
 
 Without a name: all, in this order.";
 
@@ -64,6 +66,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "start",
         run: || load("start"),
+    },
+    Bench {
+        name: "client",
+        run: client,
     },
 ];
 
@@ -121,5 +127,20 @@ fn load(scenario: &str) -> Result<()> {
             .arg(root().join("target/release/vaxel-load"))
             .arg(scenario)
             .arg(&data),
+    )
+}
+
+/// The release server's client in a real browser.
+fn client() -> Result<()> {
+    packages::ensure(&[packages::BROWSER], "the bench of the client")?;
+    guests::stage_all()?;
+    web::stage()?;
+    web::install(BROWSER_FOLDER)?;
+    let binary = server::build(Profile::Release)?;
+    run_command(
+        command("node")
+            .arg("client.bench.js")
+            .current_dir(root().join(BROWSER_FOLDER))
+            .env("VAXEL_BINARY", binary),
     )
 }

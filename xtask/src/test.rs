@@ -78,7 +78,7 @@ const GROUPS: &[Group] = &[
     },
 ];
 
-const BROWSER_FOLDER: &str = "tests/web";
+pub(crate) const BROWSER_FOLDER: &str = "tests/web";
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut words = args.iter().filter(|arg| *arg != "--");
@@ -202,7 +202,7 @@ fn browser(tally: &mut Tally) -> Result<()> {
         command("node")
             .args([
                 "--test",
-                "--test-concurrency=1",
+                "--test-concurrency=2",
                 "--test-reporter=spec",
                 ".",
             ])
