@@ -9,6 +9,8 @@
 )]
 
 use serde_json::{Value, json};
+use tokio::task::block_in_place;
+use vaxel_tests::packages::{Publisher, path, trusts};
 use vaxel_tests::{PASSWORD, Person, TestHost};
 
 type Answer = Result<Value, (u16, String)>;
@@ -74,6 +76,12 @@ async fn what_one_administrator_asks_for_another_approves_and_nobody_alone() {
     assert!(!chat_is_on(&bertil).await);
     let [(id, method)] = waiting(&eva).await.try_into().unwrap();
     assert_eq!(method, "plugins/enable", "asked for twice, it waits once");
+    // What is approved is what stood there when it was asked for, not whatever is newest then.
+    let list = tries(&eva, "approvals/list", json!({})).await.unwrap();
+    let params = &list["items"][0]["params"];
+    assert_eq!(params["version"], "0.1.0", "{params}");
+    let grants = params["grants"].as_array().unwrap();
+    assert!(grants.contains(&json!("storage")), "{params}");
 
     assert_eq!(approves(&anna, &id).await, refused(422, "same_person"));
     assert_eq!(approves(&bertil, &id).await, refused(403, "forbidden"));
@@ -156,4 +164,53 @@ async fn one_person_cannot_become_two_or_take_the_rule_away() {
     assert_eq!(approves(&anna, &uninstall).await, refused(404, "not_found"));
     assert_eq!(tries(&anna, "users/reactivate", user(&eva)).await, waits());
     assert!(chat_is_on(&bertil).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_waits_where_it_would_bring_back_what_was_taken_and_nowhere_else() {
+    let (host, anna, eva, bertil) = with_two_administrators().await;
+    let acme = Publisher::new(&host, "acme");
+    trusts(&host, &[("Acme AB", &acme)], "");
+    let operator = |args: &[&str]| {
+        let args = [&["plugin"], args, &["--tenant", "acme"]].concat();
+        block_in_place(|| host.command(&args));
+    };
+    for version in ["1.0.0", "1.1.0"] {
+        let file = acme.variant(version, "plain", |manifest| {
+            let events = "name = \"events\"\nreason";
+            manifest.replacen(events, "name = \"events\"\nrequired = false\nreason", 1)
+        });
+        block_in_place(|| host.command(&["plugin", "install", path(&file)]));
+        if version == "1.0.0" {
+            operator(&["enable", "faulty"]);
+        }
+    }
+    let few = "storage,identity,clock,crypto,log";
+    operator(&["upgrade", "faulty", "1.1.0", "--grant", few]);
+    let publishes = async || {
+        let told = bertil
+            .client
+            .call("plugins/faulty/publish", json!({"text": "x"}));
+        told.await.map_err(|error| error.status())
+    };
+    assert_eq!(publishes().await.unwrap_err(), 403);
+
+    let faulty = json!({"plugin": "faulty"});
+    let back = tries(&anna, "plugins/rollback", faulty.clone()).await;
+    assert_eq!(back, waits());
+    assert_eq!(publishes().await.unwrap_err(), 403);
+    let [(id, method)] = waiting(&eva).await.try_into().unwrap();
+    assert_eq!(method, "plugins/rollback");
+    approves(&eva, &id).await.unwrap();
+    publishes().await.unwrap();
+
+    // Where nothing more comes with it, nobody has to be asked: it is there for when something is wrong.
+    operator(&["upgrade", "faulty", "1.1.0"]);
+    tries(&anna, "plugins/rollback", faulty).await.unwrap();
+    // What was read of one version is agreed to for that version.
+    let grants = ["storage", "events", "identity", "clock", "crypto", "log"];
+    let read = json!({"plugin": "faulty", "version": "1.1.0", "grants": grants});
+    assert_eq!(tries(&anna, "plugins/grant", read).await, waits());
+    let [(id, _)] = waiting(&eva).await.try_into().unwrap();
+    assert_eq!(approves(&eva, &id).await, refused(422, "version_changed"));
 }

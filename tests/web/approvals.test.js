@@ -67,6 +67,7 @@ test("a plugin is switched on when another administrator approves it", async () 
   await greta.getByTestId("four-eyes").click();
   await yes(greta);
   await greta.getByText("Nu krävs två administratörer").waitFor();
+  await approvals(eva);
   await greta.goto(new URL("/plugins", globex).href);
   const chat = greta.locator("[data-plugin=chat]");
   await chat.getByTestId("plugin-off").click();
@@ -80,14 +81,16 @@ test("a plugin is switched on when another administrator approves it", async () 
   await own.waitFor();
   assert.equal(await own.getByTestId("approval-approve").count(), 0);
 
-  await approvals(eva);
+  // It came by itself, and goes by itself where it was asked for.
   const waiting = eva.getByTestId("approval");
+  await waiting.waitFor();
   assert.equal(await waiting.getAttribute("data-method"), "plugins/enable");
   assert.deepEqual(await inspect(eva, "approvals-waiting"), []);
   await waiting.getByTestId("approval-approve").click();
   await yes(eva);
   await eva.getByText("Godkänt och gjort").waitFor();
   await waiting.waitFor({ state: "detached" });
+  await own.waitFor({ state: "detached" });
   await eva.goto(new URL("/", globex).href);
   await eva.getByTestId("new-conversation").waitFor();
 });

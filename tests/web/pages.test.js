@@ -272,6 +272,10 @@ test("the palette finds pages, those outside the navigation too, and for adminis
   await anna.keyboard.press("Enter");
   await anna.getByTestId("plugin-page").waitFor();
   assert.equal(new URL(anna.url()).pathname, "/x/paged/survey");
+  // One that shows nothing without more behind its address is offered to nobody.
+  await find(anna, "echo");
+  await anna.getByText("Nothing found").waitFor();
+  await anna.keyboard.press("Escape");
   await find(anna, "paged");
   await hit(anna, "Paged").click();
   await anna.getByTestId("plugin-head").waitFor();

@@ -115,7 +115,11 @@ impl Runtime {
             }));
             let weak = Arc::downgrade(&runtime.inner);
             let ready = move || ready::keep_ready(weak.clone());
-            workers.spawn(keep_going("keeping instances ready", Arc::clone(alarms), ready));
+            workers.spawn(keep_going(
+                "keeping instances ready",
+                Arc::clone(alarms),
+                ready,
+            ));
         }
         Ok(runtime)
     }
@@ -248,14 +252,28 @@ impl Runtime {
         self.turn(cx, plugin, Turn::On { version, grants }).await
     }
 
-    /// Grants a plugin that is on these and no others of what it asks for.
+    /// Grants a plugin that is on these and no others of what it asks for; with a version, if it runs in that.
     pub async fn grant(
         &self,
         cx: &OpCx,
         plugin: &PluginId,
+        version: Option<&str>,
         grants: &BTreeSet<String>,
     ) -> Result<(), RuntimeError> {
-        self.turn(cx, plugin, Turn::Grant(grants)).await
+        self.turn(cx, plugin, Turn::Grant { version, grants }).await
+    }
+
+    /// Whether going back would bring grants back that have been taken since.
+    pub fn rollback_regains(
+        &self,
+        tenant: TenantId,
+        plugin: &PluginId,
+    ) -> Result<bool, RuntimeError> {
+        let tenant = self.inner.registry.tenant(tenant)?;
+        Ok(tenant.switch(plugin).is_some_and(|switch| {
+            let former = switch.former.as_ref();
+            former.is_some_and(|former| !former.granted.is_within(&switch.granted))
+        }))
     }
 
     /// Goes on with another version. Without grants it keeps those that it has, if they suffice.

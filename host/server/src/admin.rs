@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
 use crate::operation::Operation;
-use crate::output::Progress;
+use crate::output::{self, Progress};
 
 /// The longest line that is read: an operation is small.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -185,7 +185,7 @@ async fn perform(
     Ok(match outcome {
         Ok(result) => Answer::Done { result },
         Err(error) => Answer::Failed {
-            error: format!("{error:#}"),
+            error: output::in_words(&error),
         },
     })
 }

@@ -248,6 +248,9 @@ enum PluginCommand {
         /// Which organization, by its short name.
         #[arg(long)]
         tenant: String,
+        /// Which installed version; by default the one that is on, or else the one that the organization would get.
+        #[arg(long)]
+        version: Option<String>,
         /// How many days, today included.
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=7))]
         days: u64,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vaxel_core::{Locale, OpCx, PluginId, TenantId};
 use vaxel_crypto::Secret;
 use vaxel_identity::{NewTenant, NewUser, Tenant};
-use vaxel_runtime::{Approval, Stage};
+use vaxel_runtime::{Approval, Stage, State};
 
 use crate::audit;
 use crate::doctor;
@@ -78,6 +78,7 @@ pub(crate) enum Operation {
     PluginWouldTouch {
         plugin: PluginId,
         tenant: String,
+        version: Option<String>,
         days: u64,
     },
     AuditVerify {
@@ -132,8 +133,9 @@ impl Operation {
             Self::PluginWouldTouch {
                 plugin,
                 tenant,
+                version,
                 days,
-            } => plugin::would_touch(house, &plugin, &tenant, days).await,
+            } => plugin::would_touch(house, &plugin, &tenant, version.as_deref(), days).await,
             Self::PackagePromote {
                 plugin,
                 version,
@@ -301,8 +303,13 @@ fn plugin_list(house: &House, slug: &str) -> anyhow::Result<Value> {
             let on = match &state.unavailable {
                 Some(why) => why,
                 None if state.needs_consent => "waits for consent",
-                None if state.enabled => "on",
-                None => "off",
+                None => match state.state {
+                    State::Waiting => "on; a newer version waits for consent",
+                    State::Resting => "on, and rests because it failed",
+                    State::Suspended => "suspended because it failed again and again",
+                    _ if state.enabled => "on",
+                    _ => "off",
+                },
             };
             format!("{:20} {:10} {on}", state.id.as_str(), state.version)
         })

@@ -47,12 +47,19 @@ pub(crate) fn say(line: &str) {
 
 /// The failure, with its causes, as one sentence or one object.
 pub(crate) fn failure(error: &anyhow::Error, json: bool) {
-    let text = format!("{error:#}");
+    let text = in_words(error);
     if json {
         say(&json!({ "error": text }).to_string());
     } else {
         eprintln!("vaxel: {text}");
     }
+}
+
+/// An error and what caused it. What only hands its cause on says nothing of its own.
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
+    let mut words: Vec<String> = error.chain().map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
 }
 
 /// The result of an operation: the object itself, or its `text`.

@@ -55,7 +55,7 @@ pub enum StorageError {
         found: u64,
     },
     /// Another process has this data open.
-    #[error("another process has {dir} open")]
+    #[error("another process has {dir} open; a server that is starting takes commands in a moment")]
     Locked {
         /// The data directory.
         dir: String,

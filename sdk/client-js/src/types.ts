@@ -395,7 +395,7 @@ export interface Methods {
   /** Without `version` the one that is offered; without `grants` everything that is asked for is granted. */
   'plugins/enable': M<OfPlugin & { version?: string; grants?: string[] }, unknown>;
   'plugins/disable': M<OfPlugin, unknown>;
-  'plugins/grant': M<OfPlugin & { grants: string[] }, unknown>;
+  'plugins/grant': M<OfPlugin & { version?: string; grants: string[] }, unknown>;
   'plugins/upgrade': M<OfPlugin & { version: string; grants?: string[] }, unknown>;
   'plugins/rollback': M<OfPlugin, unknown>;
   'plugins/uninstall': M<OfPlugin & { erase: boolean }, unknown>;

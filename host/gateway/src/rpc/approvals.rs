@@ -62,8 +62,12 @@ pub(crate) async fn wait(
     {
         return Ok(());
     }
+    let mut params = params.clone();
+    if let Some(settle) = method.settle {
+        settle(gateway, invocation, &mut params);
+    }
     identity
-        .ask_for_approval(&invocation.cx, method.name, params)
+        .ask_for_approval(&invocation.cx, method.name, &params)
         .await
         .map_err(refused)?;
     gateway.tell_approvals_changed(invocation.cx.tenant);

@@ -168,6 +168,7 @@ pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Calle
             token: token.into(),
             binding: Binding::Session(claims.session),
         }),
+        origin: None,
     })
 }
 

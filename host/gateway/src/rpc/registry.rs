@@ -87,6 +87,9 @@ pub(crate) struct Answer {
 /// Whether a call with these parameters takes two administrators, where the organization wants that at all.
 pub(crate) type Guard = fn(&Gateway, &Invocation, &Value) -> bool;
 
+/// Makes of the parameters of a guarded method what it would do now, so that the same is done when it is approved.
+pub(crate) type Settle = fn(&Gateway, &Invocation, &mut Value);
+
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
 type Run = Box<dyn Fn(Gateway, Invocation, Value) -> Running + Send + Sync>;
 
@@ -102,6 +105,8 @@ pub(crate) struct HostMethod {
     pub(crate) creates: bool,
     /// Counts so much that an organization may want two administrators for it.
     pub(crate) guard: Option<Guard>,
+    /// What is left open in its parameters is settled when it is asked for, not when it is approved.
+    pub(crate) settle: Option<Settle>,
     pub(crate) params: Value,
     pub(crate) result: Value,
     pub(crate) params_validator: Validator,
@@ -163,6 +168,7 @@ impl Registry {
             cookie: false,
             creates: false,
             guard: None,
+            settle: None,
             params_validator: schema::compile(&params).ok_or(GatewayError::Schema(name))?,
             params,
             result: schema::of_result::<R>(),

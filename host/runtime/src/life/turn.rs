@@ -24,7 +24,11 @@ pub(crate) enum Turn<'a> {
         grants: Option<&'a BTreeSet<String>>,
     },
     Off,
-    Grant(&'a BTreeSet<String>),
+    /// With a version only if that is the one that runs: hosts and methods behind an id are another version's own.
+    Grant {
+        version: Option<&'a str>,
+        grants: &'a BTreeSet<String>,
+    },
     Upgrade {
         version: &'a str,
         grants: Option<&'a BTreeSet<String>>,
@@ -75,7 +79,7 @@ impl Inner {
                 switch: before.as_ref(),
             };
             let after = decided.of(turn)?;
-            let ends_suspension = !matches!(turn, Turn::Grant(_));
+            let ends_suspension = !matches!(turn, Turn::Grant { .. });
             let moment = Moment {
                 cx,
                 plugin,
@@ -114,8 +118,15 @@ impl Decision<'_> {
         match *turn {
             Turn::On { version, grants } => self.on(version, grants).map(Some),
             Turn::Off => self.off().map(Some),
-            Turn::Grant(grants) => {
+            Turn::Grant { version, grants } => {
                 let (family, switch) = self.is_on()?;
+                let runs = family.version_of(switch);
+                if version.is_some_and(|version| version != runs) {
+                    return Err(RuntimeError::refused(
+                        "version_changed",
+                        format!("{runs} runs by now"),
+                    ));
+                }
                 let plugin = self.usable(family, family.version_of(switch))?;
                 Ok(Some(Switch {
                     granted: Arc::new(Grants::of_ids(&plugin.asks, grants)?),

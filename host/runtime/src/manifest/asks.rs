@@ -224,6 +224,15 @@ impl Grants {
         asks.iter().all(|ask| !ask.required || self.covers(ask))
     }
 
+    /// Whether the other one has all of this.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let has = |(id, details): (&String, &BTreeSet<String>)| {
+            let had = other.0.get(id);
+            had.is_some_and(|had| details.is_subset(had))
+        };
+        self.0.iter().all(has)
+    }
+
     /// Whether the id was granted with this detail.
     pub fn has_detail(&self, id: &str, detail: &str) -> bool {
         self.0
@@ -376,6 +385,18 @@ mod tests {
         assert!(grants.covers(&ask("http", true, &["a.example.com"])));
         assert!(!grants.covers(&ask("http", true, &["a.example.com", "b.example.com"])));
         assert!(!grants.covers(&ask("storage", true, &[])));
+    }
+
+    #[test]
+    fn one_grant_is_within_another_with_all_of_its_details() {
+        let small = Grants::all(&[ask("http", true, &["a.example.com"])]);
+        let large = Grants::all(&[
+            ask("http", true, &["a.example.com", "b.example.com"]),
+            ask("storage", true, &[]),
+        ]);
+        assert!(small.is_within(&large) && large.is_within(&large));
+        assert!(!large.is_within(&small));
+        assert!(Grants::default().is_within(&small) && !small.is_within(&Grants::default()));
     }
 
     #[test]

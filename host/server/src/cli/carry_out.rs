@@ -152,12 +152,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                     place,
                     plugin,
                     tenant,
+                    version,
                     days,
                 } => {
                     let plugin = plugin.parse()?;
                     let would = Operation::PluginWouldTouch {
                         plugin,
                         tenant,
+                        version,
                         days,
                     };
                     (place, would)

@@ -124,6 +124,9 @@ pub(crate) enum LifeCommand {
         tenant: String,
         /// Which plugin.
         plugin: PluginId,
+        /// Destroy all that it has there too: rows, files, settings, connections, and their keys. Nothing brings them back.
+        #[arg(long)]
+        erase: bool,
     },
 }
 
@@ -177,6 +180,8 @@ pub(crate) enum LifeOperation {
     Uninstall {
         tenant: String,
         plugin: PluginId,
+        #[serde(default)]
+        erase: bool,
     },
     Rollout(RolloutOperation),
 }
@@ -290,7 +295,15 @@ impl LifeCommand {
                 place,
                 tenant,
                 plugin,
-            } => (place, LifeOperation::Uninstall { tenant, plugin }),
+                erase,
+            } => {
+                let operation = LifeOperation::Uninstall {
+                    tenant,
+                    plugin,
+                    erase,
+                };
+                (place, operation)
+            }
         }
     }
 }
@@ -318,7 +331,11 @@ impl LifeOperation {
                 grants,
             } => tenant::upgrade(house, &tenant, &plugin, &version, grants).await,
             Self::Rollback { tenant, plugin } => tenant::rollback(house, &tenant, &plugin).await,
-            Self::Uninstall { tenant, plugin } => tenant::uninstall(house, &tenant, &plugin).await,
+            Self::Uninstall {
+                tenant,
+                plugin,
+                erase,
+            } => tenant::uninstall(house, &tenant, &plugin, erase).await,
             Self::Rollout(operation) => operation.perform(house).await,
         }
     }

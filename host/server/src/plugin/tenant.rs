@@ -70,7 +70,7 @@ fn in_words(detail: &PluginDetail) -> String {
     )];
     lines.extend(state.unavailable.iter().cloned());
     let line = |ask: &Ask, granted: bool, note: &str| {
-        let granted = if granted { "granted" } else { "refused" };
+        let granted = if granted { "granted" } else { "-" };
         let required = if ask.required { "required" } else { "optional" };
         let details: Vec<&str> = ask.details.iter().map(String::as_str).collect();
         let details = if details.is_empty() {
@@ -105,6 +105,13 @@ fn in_words(detail: &PluginDetail) -> String {
     }
     if let Some(former) = &detail.former {
         lines.push(format!("{former} ran before."));
+    }
+    if let Some((version, rollout, reason)) = &detail.rollout {
+        let rollout = format!("{rollout:?}").to_lowercase();
+        let why = reason
+            .as_ref()
+            .map_or_else(String::new, |why| format!(": {why}"));
+        lines.push(format!("The rollout of {version} to it is {rollout}{why}."));
     }
     lines.join("\n")
 }
@@ -141,7 +148,7 @@ pub(super) async fn grant(
     grants: Grants,
 ) -> anyhow::Result<Value> {
     let (tenant, cx) = acting(house, slug)?;
-    house.runtime.grant(&cx, plugin, &grants).await?;
+    house.runtime.grant(&cx, plugin, None, &grants).await?;
     let target = with_grants(plugin, Some(&grants));
     turned(house, &tenant, &cx, plugin, ("plugins.grant", target)).await?;
     let granted: Vec<&str> = grants.iter().map(String::as_str).collect();
@@ -185,12 +192,20 @@ pub(super) async fn uninstall(
     house: &House,
     slug: &str,
     plugin: &PluginId,
+    erase: bool,
 ) -> anyhow::Result<Value> {
     let (tenant, cx) = acting(house, slug)?;
-    house.runtime.forget(&cx, plugin).await?;
+    match erase {
+        true => house.runtime.uninstall(&cx, plugin).await?,
+        false => house.runtime.forget(&cx, plugin).await?,
+    }
     let act = ("plugins.uninstall", plugin.to_string());
     turned(house, &tenant, &cx, plugin, act).await?;
-    let text = format!("{plugin} is off for {slug}, and what it was granted is forgotten.");
+    let what = match erase {
+        true => "all that it had there is erased",
+        false => "what it was granted is forgotten; what it stored stays",
+    };
+    let text = format!("{plugin} is off for {slug}, and {what}.");
     Ok(json!({ "enabled": false, "text": text }))
 }
 

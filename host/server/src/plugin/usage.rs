@@ -68,6 +68,7 @@ pub(crate) async fn would_touch(
     house: &House,
     plugin: &PluginId,
     tenant: &str,
+    version: Option<&str>,
     days: u64,
 ) -> anyhow::Result<Value> {
     let Some(tenant) = house.identity.tenant_by_slug(tenant) else {
@@ -75,7 +76,7 @@ pub(crate) async fn would_touch(
     };
     let touched = house
         .runtime
-        .would_touch(tenant.id, plugin, None, days)
+        .would_touch(tenant.id, plugin, version, days)
         .await;
     let touched = touched.map_err(said)?;
     let mut lines: Vec<String> = touched

@@ -68,7 +68,7 @@ export class PluginPage {
   }
 
   enable(grants: string[]): Promise<boolean> {
-    return this.#act(() => client.call('plugins/enable', { plugin: this.id, grants }), () => toasts.show(i18n.t.plugins.enabled(this.name)));
+    return this.#act(() => client.call('plugins/enable', { plugin: this.id, ...this.#seen(), grants }), () => toasts.show(i18n.t.plugins.enabled(this.name)));
   }
 
   disable(): Promise<boolean> {
@@ -76,7 +76,7 @@ export class PluginPage {
   }
 
   grant(grants: string[]): Promise<boolean> {
-    return this.#act(() => client.call('plugins/grant', { plugin: this.id, grants }), () => toasts.show(texts().asks.saved));
+    return this.#act(() => client.call('plugins/grant', { plugin: this.id, ...this.#seen(), grants }), () => toasts.show(texts().asks.saved));
   }
 
   upgrade(version: string, grants: string[]): Promise<boolean> {
@@ -114,6 +114,11 @@ export class PluginPage {
 
   #back({ version, asks }: PluginDetails): Promise<boolean> {
     return this.#act(() => client.call('plugins/enable', { plugin: this.id, version, grants: granted(asks) }), () => toasts.show(i18n.t.plugins.enabled(this.name)));
+  }
+
+  /** What was read is what is agreed to: another version may have come since, with other hosts behind the same words. */
+  #seen(): { version?: string } {
+    return this.details ? { version: this.details.version } : {};
   }
 
   async #act(act: () => Promise<unknown>, done: () => void): Promise<boolean> {

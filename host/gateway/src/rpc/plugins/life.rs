@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use vaxel_core::{PluginId, Problem};
 
 use super::{Which, granted, refused, turned};
@@ -20,12 +21,14 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
             upgrade,
         )?
         .guard = Some(|_, _, _| true);
-    registry.add(
-        "plugins/rollback",
-        "Goes back to the version of a plugin that ran before.",
-        Access::Admin,
-        rollback,
-    )?;
+    registry
+        .add(
+            "plugins/rollback",
+            "Goes back to the version of a plugin that ran before.",
+            Access::Admin,
+            rollback,
+        )?
+        .guard = Some(regains);
     registry
         .add(
         "plugins/uninstall",
@@ -35,6 +38,17 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         )?
         .guard = Some(|_, _, _| true);
     Ok(())
+}
+
+/// Going back helps in need and waits for nobody, unless it brings back what was taken from the plugin since.
+fn regains(gateway: &Gateway, invocation: &Invocation, params: &Value) -> bool {
+    let plugin = params.get("plugin").and_then(Value::as_str);
+    let plugin: Option<PluginId> = plugin.and_then(|plugin| plugin.parse().ok());
+    plugin.is_none_or(|plugin| {
+        let tenant = invocation.cx.tenant;
+        let regains = gateway.runtime().rollback_regains(tenant, &plugin);
+        regains.unwrap_or(true)
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]
