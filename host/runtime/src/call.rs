@@ -12,7 +12,7 @@ use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
 use vaxel_storage::{Space, StorageError, Transaction};
 
-use crate::admission::{self, Opened, PluginGate};
+use crate::admission::{self, Opened, Origin, PluginGate};
 use crate::blobs;
 use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
@@ -49,6 +49,8 @@ pub struct Caller {
     pub assurance: String,
     /// A proof of step-up that came with the call.
     pub proof: Option<ShownProof>,
+    /// Where somebody calls from who is not signed in.
+    pub origin: Option<Origin>,
 }
 
 /// A call of a plugin's method.
@@ -295,7 +297,7 @@ impl Going {
         self.gate
             .breaker
             .lock()
-            .admit(self.context.caller.user, inner.clock.now())?;
+            .admit(self.context.suspect(), inner.clock.now())?;
         let watched = Watched {
             inner: Arc::clone(inner),
             context: Arc::clone(&self.context),
@@ -532,9 +534,7 @@ impl Watched {
     }
 
     fn note_fault(&self, fault: Fault) {
-        let Context {
-            cx, caller, plugin, ..
-        } = &*self.context;
+        let Context { cx, plugin, .. } = &*self.context;
         let plugin = &plugin.manifest.id;
         tracing::warn!(
             plugin.id = %plugin, plugin.work = self.work.kind(), plugin.method = self.work.name(), tenant.id = %cx.tenant, request.id = %cx.request,
@@ -544,7 +544,7 @@ impl Watched {
             .gate
             .breaker
             .lock()
-            .failed(caller.user, self.inner.clock.now());
+            .failed(self.context.suspect(), self.inner.clock.now());
         match opened {
             None => {}
             Some(Opened::Rest) => self.inner.alarms.raise(

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use vaxel_core::{Actor, Locale, OpCx, PluginId, Problem, Reason, RequestId};
 use vaxel_identity::Tenant;
 use vaxel_ops::Refusal;
-use vaxel_runtime::{Caller, PageCall, PageRequest, ShownProof};
+use vaxel_runtime::{Caller, Origin, PageCall, PageRequest, ShownProof};
 
 use super::form::{self, Form, Sent};
 use super::html::{self, Filled, Place};
@@ -212,7 +212,10 @@ impl At {
             query: self.query.clone(),
             sent: None,
         };
-        let mut caller = Caller::default();
+        let mut caller = Caller {
+            origin: Some(Origin::of(self.edge.peer)),
+            ..Caller::default()
+        };
         let mut name = None;
         if let Some(sending) = sending {
             request.sent = Some(sending.told);
