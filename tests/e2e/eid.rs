@@ -8,6 +8,8 @@
     reason = "a test fails fast"
 )]
 
+mod eid_surveys;
+
 use std::path::Path;
 
 use http::Method;

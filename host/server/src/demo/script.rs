@@ -199,6 +199,7 @@ async fn play(
         permissions: Default::default(),
         assurance: "password".to_owned(),
         proof: None,
+        ticket: None,
     };
     let reply = house
         .runtime
