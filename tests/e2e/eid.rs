@@ -356,6 +356,7 @@ async fn a_proof_that_does_not_hold_is_none() {
         Forgery::Revoked,
         Forgery::OtherNonce,
         Forgery::NoResponder,
+        Forgery::OtherResponder,
         Forgery::OtherText,
         Forgery::OtherPerson,
     ] {
@@ -383,6 +384,7 @@ async fn a_proof_that_does_not_hold_is_none() {
         "the certificate was revoked",
         "the nonce is another signature's",
         "its signer is no responder under the root",
+        "its signer is another authority's responder",
         "what was signed is not what was shown",
         "another person signed",
     ] {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use vaxel_core::{PluginId, Problem};
-use vaxel_identity::{Tenant, Ticket, TicketGiven};
+use vaxel_identity::{IdentityError, Tenant, Ticket, TicketGiven};
 
 use super::words::words;
 use super::{Asking, PROOF_COOKIE, cookie_of, held, proven, tag, with_cookie};
@@ -129,7 +129,14 @@ impl Asking<'_> {
             (&shown.token, shown.binding),
             blinded,
         );
-        let response = match given.await.map_err(crate::rpc::session::refused)? {
+        let given = match given.await {
+            Err(IdentityError::Malformed { .. }) => {
+                let why = json!({"why": words.ticket_failed});
+                return Ok(told(StatusCode::BAD_REQUEST, &why));
+            }
+            given => given.map_err(crate::rpc::session::refused)?,
+        };
+        let response = match given {
             TicketGiven::Signed(signature) => told(
                 StatusCode::OK,
                 &json!({"signature": BASE64.encode(signature)}),
