@@ -1,0 +1,10 @@
+//! The gateway over real sockets.
+
+mod crowd;
+mod doors;
+mod framing;
+mod secure;
+mod sessions;
+mod slow;
+mod sockets;
+mod support;
