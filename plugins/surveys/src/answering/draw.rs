@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::elements::{element, short};
 use super::send::action;
-use super::{Open, PAGE};
-use crate::error::SurveyError;
+use super::{Open, PAGE, person};
+use crate::error::{Result, SurveyError};
 use crate::model::answer::Mistake;
 use crate::model::flow::{asked, steps, way};
 use crate::model::piping::fill;
@@ -45,7 +45,7 @@ impl<'a> At<'a> {
     }
 }
 
-pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
+pub(crate) fn page(open: &Open, at: &At<'_>) -> Result<Value> {
     let (survey, words, language) = (&open.survey, open.words(), open.language.as_str());
     let steps = steps(survey);
     let way = way(survey, &steps, at.answers);
@@ -109,13 +109,17 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
     if at.begun && place > 0 {
         actions.push(json!({"type": "Action.Submit", "id": action("back", version, number), "title": words.back}));
     }
-    json!({
+    let mut page = json!({
         "type": "Page",
         "title": short(&said(&survey.title)),
         "lang": language,
         "body": body,
         "actions": actions,
-    })
+    });
+    if let Some(required) = person::required(open, open.link.as_deref())? {
+        page["proof"] = required;
+    }
+    Ok(page)
 }
 
 fn text(text: &str) -> Value {

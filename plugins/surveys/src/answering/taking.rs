@@ -8,11 +8,11 @@ use crate::model::moment::day_of;
 use crate::model::settings::Linkage;
 use crate::model::{Answers, Value};
 use crate::results::release::group_of;
-use crate::store::keys;
+use crate::store::{self, keys};
 use crate::store::rows::AnswerRow;
 
-pub(crate) fn take(open: &Open, answers: Answers, token: Option<&str>) -> Result<()> {
-    let who = person::admit(open, token)?;
+pub(crate) fn take(open: &Open, answers: Answers) -> Result<()> {
+    let who = person::admit(open, open.link.as_deref())?;
     places(open, &answers)?;
     let settings = &open.survey.settings;
     let group = group_of(settings, &answers);
@@ -28,8 +28,14 @@ pub(crate) fn take(open: &Open, answers: Answers, token: Option<&str>) -> Result
         answers,
         who,
     };
-    // Appending never meets others who answer. The place tells the order, so a release moves it to a random one.
     let waiting = keys::waiting_group(&open.id, &group)?;
+    if settings.linkage == Linkage::Anonymous {
+        // From the first moment at a place that tells no order.
+        let random = store::random_hex(16)?;
+        storage::put_json_about(format!("{waiting}{random}"), &row, &about)?;
+        return Ok(());
+    }
+    // Appending never meets others who answer. The place tells the order, so a release moves it to a random one.
     storage::append_json_about(waiting, &row, None, &about)?;
     Ok(())
 }

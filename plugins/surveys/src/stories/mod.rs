@@ -3,6 +3,7 @@
 mod answering;
 mod asking;
 mod groups;
+mod proving;
 mod schemas;
 mod seeing;
 
