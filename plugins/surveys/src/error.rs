@@ -43,7 +43,7 @@ fn told(faults: &[check::Fault]) -> String {
             text.extend(fault.at.chars().take(40));
             text.push_str(": ");
         }
-        text.push_str(&fault.why);
+        text.push_str(fault.why.text("en"));
     }
     if faults.len() > FAULTS_TOLD {
         text.push_str("; and more");

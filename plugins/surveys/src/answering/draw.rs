@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::elements::{element, short};
 use super::send::action;
-use super::{Open, PAGE};
+use super::Open;
 use crate::error::SurveyError;
 use crate::model::answer::Mistake;
 use crate::model::flow::{asked, steps, way};
@@ -131,7 +131,7 @@ fn languages(open: &Open) -> Option<Value> {
         .iter()
         .filter(|tag| **tag != open.language);
     let items: Vec<Value> = others
-        .map(|tag| json!({"title": name_of(tag), "url": format!("page:{PAGE}/{}?lang={tag}", open.row.slug)}))
+        .map(|tag| json!({"title": name_of(tag), "url": format!("page:{}/{}?lang={tag}", open.page(), open.place())}))
         .collect();
     // A personal link's own address is not said again; the browser's language decides there.
     let is_shown =
