@@ -97,7 +97,7 @@ export interface PublicInfo {
   tenant: { name: string; slug: string; locale: Locale } | null;
   demo: boolean;
   demo_people?: DemoPerson[];
-  organizations?: { slug: string; name: string; url: string; people: DemoPerson[] }[];
+  organizations?: { slug: string; name: string; url: string; people: DemoPerson[]; links?: { title: Partial<Record<Locale, string>>; url: string }[] }[];
   version: string;
 }
 
