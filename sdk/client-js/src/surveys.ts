@@ -1,5 +1,6 @@
 /** Surveys as the plugin of that name keeps them: what is asked, of whom, and what the answers say together. */
 
+import type { Tint } from './pages.ts';
 import type { UserId } from './types.ts';
 
 /** By language tag. */
@@ -107,6 +108,7 @@ export interface Definition {
   sections: Section[];
   calculations?: { id: string; label?: Texts; formula: string }[];
   settings: Settings;
+  tint?: Tint;
 }
 
 export type State = 'draft' | 'open' | 'closed';

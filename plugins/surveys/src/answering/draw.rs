@@ -109,13 +109,24 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
     if at.begun && place > 0 {
         actions.push(json!({"type": "Action.Submit", "id": action("back", version, number), "title": words.back}));
     }
-    json!({
-        "type": "Page",
-        "title": short(&said(&survey.title)),
-        "lang": language,
-        "body": body,
-        "actions": actions,
-    })
+    tinted(
+        open,
+        json!({
+            "type": "Page",
+            "title": short(&said(&survey.title)),
+            "lang": language,
+            "body": body,
+            "actions": actions,
+        }),
+    )
+}
+
+/// In the survey's colour.
+fn tinted(open: &Open, mut page: Value) -> Value {
+    if let (Some(page), Some(tint)) = (page.as_object_mut(), open.survey.tint) {
+        page.insert("tint".to_owned(), json!(tint));
+    }
+    page
 }
 
 fn text(text: &str) -> Value {
@@ -162,12 +173,15 @@ pub(crate) fn thanks(open: &Open) -> Value {
     } else {
         thanks
     };
-    json!({
-        "type": "Page",
-        "title": words.thanks,
-        "lang": open.language,
-        "body": [{"type": "Vaxel.Notice", "style": "good", "text": said}],
-    })
+    tinted(
+        open,
+        json!({
+            "type": "Page",
+            "title": words.thanks,
+            "lang": open.language,
+            "body": [{"type": "Vaxel.Notice", "style": "good", "text": said}],
+        }),
+    )
 }
 
 /// Instead of questions: why there are none for whoever looks.

@@ -42,6 +42,20 @@ pub(crate) struct Survey {
     pub(crate) calculations: Vec<Calculation>,
     #[serde(default)]
     pub(crate) settings: Settings,
+    /// The colour that it is answered in; the host's own where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tint: Option<Tint>,
+}
+
+/// Colours that the host draws pages in, all of them easy to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tint {
+    Sea,
+    Forest,
+    Clay,
+    Plum,
+    Ink,
 }
 
 /// Questions that belong together.
