@@ -218,7 +218,7 @@ test("two who write at once both keep what they wrote, and so does one whose lin
 
   await anna.context().setOffline(true);
   await anna.getByTestId("survey-name").fill("Skrivet utan nät");
-  await until(anna, () => document.querySelector("[data-testid=survey-saving]")?.dataset.saving === "offline");
+  await until(anna, () => document.querySelector("[data-testid=survey-saving]")?.dataset.saving !== "saved");
   await anna.context().setOffline(false);
   await saved(anna);
   const { summary } = await call(server, "acme", "anna", "plugins/surveys/get", { survey: id });

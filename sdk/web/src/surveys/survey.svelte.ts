@@ -201,6 +201,11 @@ export class OpenSurvey {
     }
   }
 
+  /** So many answers have come by now. */
+  came(answers: number): void {
+    if (this.full && this.full.summary.answers !== answers) this.full = { ...this.full, summary: { ...this.full.summary, answers } };
+  }
+
   /** Publishes what stands there; false where something is wrong, which is told at its place. */
   async publish(): Promise<boolean> {
     return this.#act(async () => {
