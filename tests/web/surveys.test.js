@@ -127,7 +127,7 @@ test("an administrator takes a survey from idea to export, and people answer it 
     await guest.getByText("Ingen frågar vem du är").waitFor();
     if (number === 0) assert.deepEqual(await inspect(guest, "survey-answer-390-light-sv"), []);
     await goOn(guest);
-    await guest.getByRole("alert").waitFor();
+    assert.equal(guest.url(), address, "nobody goes on without an answer that is needed");
     await guest.getByRole("radio", { name: lunch }).check();
     await goOn(guest);
     await guest.getByLabel(`Något mer om ${lunch}?`).fill(more);
@@ -135,7 +135,7 @@ test("an administrator takes a survey from idea to export, and people answer it 
     else assert.equal(await guest.getByText("Hur var maten?").count(), 0, "asked only where it makes sense");
     await goOn(guest);
     await guest.getByText("Tack för ditt svar").waitFor();
-    assertFine(guest, /\b422\b/);
+    assertFine(guest);
     await guest.context().close();
   }
 
