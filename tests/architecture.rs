@@ -315,6 +315,36 @@ fn a_file_tells_one_story() {
     }
 }
 
+/// A crate's tests are one program, so a file that its `main.rs` does not name would never run.
+#[test]
+fn every_test_file_is_run() {
+    let mut programs = 0;
+    for main in sources(root()) {
+        let folder = main.parent().unwrap();
+        if !main.ends_with("main.rs") || !shown(folder).contains("tests") {
+            continue;
+        }
+        let named = std::fs::read_to_string(&main).unwrap();
+        let manifest = folder.ancestors().find(|at| at.join("Cargo.toml").is_file());
+        let manifest = std::fs::read_to_string(manifest.unwrap().join("Cargo.toml")).unwrap();
+        if !manifest.contains("autotests = false") || !named.contains("\nmod ") {
+            continue;
+        }
+        programs += 1;
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let Some(name) = name.strip_suffix(".rs").filter(|name| *name != "main") else {
+                continue;
+            };
+            let is_run = named.contains(&format!("mod {name};"))
+                || named.contains(&format!("mod r#{name};"))
+                || manifest.contains(&format!("/{name}.rs\""));
+            assert!(is_run, "{} does not name {name}", shown(&main));
+        }
+    }
+    assert!(programs >= 5, "{programs} programs were looked at");
+}
+
 #[test]
 fn files_name_no_machine() {
     let files = Command::new("git")

@@ -1,7 +1,7 @@
 // The built server with demo data, on free ports, in a directory of its own.
 
 import { execFileSync, spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,6 +20,7 @@ export async function startServer({ config } = {}) {
   if (config !== undefined) writeFileSync(join(folder, "vaxel.toml"), config);
   const log = createWriteStream(join(folder, "server.log"));
   const data = join(folder, "data");
+  cpSync(await template(), data, { recursive: true, preserveTimestamps: true });
   let running = await launch(data, { http: 0, https: 0 }, log, more);
   const { ports } = running;
   const port = ports.http;
@@ -48,6 +49,51 @@ export async function startServer({ config } = {}) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The demo's data with its plugins compiled, made once per build by the binary itself; who comes second waits for the first. */
+async function template() {
+  const { mtimeMs, size } = statSync(BINARY);
+  const home = join(dirname(BINARY), "web-template");
+  // What the demo tells of yesterday is true for a day.
+  const made = join(home, `${new Date().toISOString().slice(0, 10)}-${Math.round(mtimeMs)}-${size}`);
+  const lock = `${made}.lock`;
+  mkdirSync(home, { recursive: true });
+  for (let waited = 0; !existsSync(made); waited += 100) {
+    if (waited > 2 * READY_MS_MAX) throw new Error(`${made} was not made`);
+    if (!take(lock)) {
+      await new Promise((done) => setTimeout(done, 100));
+      continue;
+    }
+    try {
+      // It may have come between the look and the lock.
+      if (existsSync(made)) return made;
+      for (const old of readdirSync(home)) if (join(home, old) !== lock) rmSync(join(home, old), { recursive: true, force: true });
+      const unfinished = `${made}.unfinished`;
+      const running = await launch(unfinished, { http: 0, https: 0 }, createWriteStream(`${lock}.log`), []);
+      await running.stop();
+      renameSync(unfinished, made);
+    } finally {
+      rmSync(lock);
+    }
+  }
+  return made;
+}
+
+/** Whether we are the one to make it; a lock of a process that has ended is nobody's. */
+function take(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if (error.code !== "EEXIST") throw error;
+  }
+  try {
+    process.kill(Number(readFileSync(lock, "utf8")) || process.pid, 0);
+  } catch (error) {
+    if (error.code === "ESRCH") rmSync(lock, { force: true });
+  }
+  return false;
 }
 
 /** Another company's server, with the fixture that reaches for it; `config` makes a server of ours know it. */

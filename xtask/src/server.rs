@@ -37,10 +37,13 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     let mut build = cargo();
     build.arg("build");
     let folder = match profile {
-        // Chosen from the whole workspace, dependencies get the features that the tests gave them,
-        // so that they are not compiled twice.
+        // The whole workspace and one test, so that dependencies get the features that the tests give them and are not
+        // compiled twice.
         Profile::Dev => {
-            build.args(["--workspace", "--bin", "vaxel", "--bin", "outside"]);
+            build.args(["--workspace", "--test", "features"]);
+            for bin in ["vaxel", "outside", "bankid-standin"] {
+                build.args(["--bin", bin]);
+            }
             "debug"
         }
         Profile::Release => {

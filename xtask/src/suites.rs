@@ -178,8 +178,7 @@ fn judge_autobahn(index: &Value) -> Result<()> {
 /// The tests' stand-in for BankID, driven by a client that others wrote and judged by its judge of signatures.
 pub(crate) fn bankid(_: &mut Tally) -> Result<()> {
     let bin = python::tool_with("pybankid", PYBANKID, &PYBANKID_NEEDS)?;
-    let built = ["build", "-p", "vaxel-tests", "--bin", "bankid-standin"];
-    run(cargo().args(built))?;
+    server::build(Profile::Dev)?;
     let folder = root().join("target/suites/bankid");
     fs::create_dir_all(&folder).context("making the stand-in's folder")?;
     let log = folder.join("standin.log");

@@ -1,10 +1,13 @@
 //! `cargo xtask test`: every test of ours, in groups.
 
-use anyhow::{Result, bail};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::groups::{Group, Tally, run_groups};
 use crate::server::{self, Profile};
-use crate::shell::{cargo, command, root, run as run_command, run_reading};
+use crate::shell::{cargo, command, output, root, run as run_command, run_reading};
 use crate::{bindings, guests, packages, suites, web, wit_check};
 
 pub(crate) const HELP: &str = "\
@@ -78,6 +81,10 @@ const GROUPS: &[Group] = &[
     },
 ];
 
+const ARCHITECTURE: [&str; 2] = ["architecture", "features"];
+
+const E2E: &str = "e2e";
+
 pub(crate) const BROWSER_FOLDER: &str = "tests/web";
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -134,31 +141,23 @@ fn client(tally: &mut Tally) -> Result<()> {
 fn unit(tally: &mut Tally) -> Result<()> {
     guests::stage_all()?;
     web::stage()?;
-    run_reading(
-        cargo().args([
-            "test",
-            "--workspace",
-            "--exclude",
-            "vaxel-tests",
-            "--no-fail-fast",
-        ]),
-        |line| tally.read(line),
-    )
+    let mut test = cargo_test();
+    test.args(["--lib", "--bins"]);
+    for name in test_programs()? {
+        if !ARCHITECTURE.contains(&name.as_str()) && name != E2E {
+            test.args(["--test", &name]);
+        }
+    }
+    run_reading(&mut test, |line| tally.read(line))?;
+    run_reading(cargo_test().arg("--doc"), |line| tally.read(line))
 }
 
 fn architecture(tally: &mut Tally) -> Result<()> {
-    run_reading(
-        cargo().args([
-            "test",
-            "--package",
-            "vaxel-tests",
-            "--test",
-            "architecture",
-            "--test",
-            "features",
-        ]),
-        |line| tally.read(line),
-    )
+    let mut test = cargo_test();
+    for name in ARCHITECTURE {
+        test.args(["--test", name]);
+    }
+    run_reading(&mut test, |line| tally.read(line))
 }
 
 fn e2e(tally: &mut Tally) -> Result<()> {
@@ -167,29 +166,26 @@ fn e2e(tally: &mut Tally) -> Result<()> {
     guests::stage_all()?;
     web::stage()?;
     server::build(Profile::Dev)?;
-    let mut test = cargo();
-    test.args([
-        "test",
-        "--package",
-        "vaxel-tests",
-        "--no-fail-fast",
-        "--lib",
-    ]);
-    for name in e2e_tests()? {
-        test.args(["--test", &name]);
-    }
-    run_reading(&mut test, |line| tally.read(line))
+    run_reading(cargo_test().args(["--test", E2E]), |line| tally.read(line))
 }
 
-/// The files of tests/e2e, each of which is a test binary.
-fn e2e_tests() -> Result<Vec<String>> {
-    let mut names: Vec<String> = std::fs::read_dir(root().join("tests/e2e"))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    Ok(names)
+/// Always of the whole workspace: any other choice gives dependencies other features, and compiles them once more.
+fn cargo_test() -> Command {
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--no-fail-fast"]);
+    test
+}
+
+/// The names of the test programs that the workspace's packages have.
+fn test_programs() -> Result<Vec<String>> {
+    let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: Value = serde_json::from_str(&metadata).context("reading cargo's metadata")?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    Ok(tests
+        .filter_map(|target| Some(target["name"].as_str()?.to_owned()))
+        .collect())
 }
 
 fn browser(tally: &mut Tally) -> Result<()> {

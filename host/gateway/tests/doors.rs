@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use http::Method;
 use serde_json::json;

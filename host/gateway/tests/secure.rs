@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;

@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use futures_util::SinkExt as _;
 use serde_json::json;

@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use serde_json::json;
 use support::House;

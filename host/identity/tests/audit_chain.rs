@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use support::House;
 use vaxel_core::{TenantId, UserId};

@@ -5,7 +5,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
-mod support;
+use crate::support;
 
 use std::sync::atomic::Ordering;
 

@@ -5,7 +5,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use support::{House, somebody};
 use vaxel_core::{GroupId, OpCx};

@@ -6,7 +6,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
-mod support;
+use crate::support;
 
 use support::{House, PASSWORD};
 use vaxel_core::Reason;

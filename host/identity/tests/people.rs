@@ -6,7 +6,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
-mod support;
+use crate::support;
 
 use support::{DAY_MS, House, PASSWORD, secret, somebody};
 use vaxel_core::{Actor, Locale, OpCx, Reason, UserId};

@@ -6,7 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod support;
+use crate::support;
 
 use support::House;
 use vaxel_core::{OpCx, PluginId, SessionId, TenantId, UnixMs};

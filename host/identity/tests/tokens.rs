@@ -6,7 +6,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
-mod support;
+use crate::support;
 
 use support::{DAY_MS, House, PASSWORD, secret};
 use vaxel_identity::{IdentityError, TokenError};

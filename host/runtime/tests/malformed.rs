@@ -8,7 +8,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use arbitrary::Unstructured;
 use serde_json::json;

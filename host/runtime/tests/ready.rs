@@ -7,7 +7,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use serde_json::json;
 use support::{ACME, GLOBEX, House, faulty_id, plugin_call, user};

@@ -7,7 +7,7 @@
     reason = "a test fails fast"
 )]
 
-mod support;
+use crate::support;
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl House {
     }
 
     /// What the worker wrote down, but for its own life.
-    async fn journal(&self) -> Vec<String> {
+    async fn work_done(&self) -> Vec<String> {
         let journal = self.call_of("worker", "journal", json!({})).await.unwrap();
         let lines: Vec<String> = serde_json::from_value(journal["lines"].clone()).unwrap();
         let of_life = ["installed", "enabled", "disabled"];
@@ -88,11 +88,11 @@ async fn a_job_runs_at_its_time_and_not_before() {
     let house = house().await;
     house.schedule("tea", HOUR_MS, "write").await.unwrap();
     house.runtime.work_until_idle().await;
-    assert!(house.journal().await.is_empty());
+    assert!(house.work_done().await.is_empty());
     house.clock.advance_ms(HOUR_MS);
     house.runtime.work_until_idle().await;
     house.runtime.work_until_idle().await;
-    assert_eq!(house.journal().await, ["errand tea attempt 1"]);
+    assert_eq!(house.work_done().await, ["errand tea attempt 1"]);
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn the_same_key_moves_a_job_and_cancelling_takes_it_away() {
     house.call_of("worker", "cancel", cake).await.unwrap();
     house.clock.advance_ms(HOUR_MS);
     house.runtime.work_until_idle().await;
-    assert!(house.journal().await.is_empty());
+    assert!(house.work_done().await.is_empty());
     house.clock.advance_ms(HOUR_MS);
     house.runtime.work_until_idle().await;
-    assert_eq!(house.journal().await, ["errand tea attempt 1"]);
+    assert_eq!(house.work_done().await, ["errand tea attempt 1"]);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_job_with_steps_goes_on_where_it_was() {
     house.schedule("walk", 0, "steps").await.unwrap();
     house.runtime.work_until_idle().await;
     let steps: Vec<String> = (1..=5).map(|n| format!("errand walk step {n}")).collect();
-    assert_eq!(house.journal().await, steps);
+    assert_eq!(house.work_done().await, steps);
 }
 
 #[tokio::test]
@@ -125,10 +125,10 @@ async fn what_fails_is_tried_again_later_and_leaves_nothing_behind() {
     let house = house().await;
     house.schedule("luck", 0, "fail once").await.unwrap();
     house.runtime.work_until_idle().await;
-    assert!(house.journal().await.is_empty(), "the pause is not over");
+    assert!(house.work_done().await.is_empty(), "the pause is not over");
     house.clock.advance_ms(1_300);
     house.runtime.work_until_idle().await;
-    assert_eq!(house.journal().await, ["errand luck attempt 2"]);
+    assert_eq!(house.work_done().await, ["errand luck attempt 2"]);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn what_fails_eight_times_is_a_dead_letter_that_names_no_contents() {
     let house = house().await;
     house.schedule("doomed", 0, "fail").await.unwrap();
     house.work_through_all_attempts().await;
-    assert!(house.journal().await.is_empty());
+    assert!(house.work_done().await.is_empty());
     let letters = house.runtime.dead_letters(ACME, &worker_id()).unwrap();
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
@@ -170,7 +170,7 @@ async fn a_job_that_schedules_itself_at_once_comes_to_an_end() {
     house.schedule("loop", 0, "again").await.unwrap();
     house.work_through_all_attempts().await;
     // The eighth in a row may plan nothing, and fails for good.
-    assert_eq!(house.journal().await.len(), 7);
+    assert_eq!(house.work_done().await.len(), 7);
     let letters = house.runtime.dead_letters(ACME, &worker_id()).unwrap();
     assert_eq!(letters[0].error, "limit");
 }
@@ -186,7 +186,7 @@ async fn a_repeated_job_follows_the_clocks_of_its_zone() {
         house.clock.advance_ms(HOUR_MS);
         house.runtime.work_until_idle().await;
     }
-    let journal = house.journal().await;
+    let journal = house.work_done().await;
     let nights: Vec<&String> = journal
         .iter()
         .filter(|l| l.starts_with("nightly"))
@@ -208,7 +208,7 @@ async fn events_arrive_in_order_and_once() {
     house.runtime.work_until_idle().await;
     house.runtime.work_until_idle().await;
     let expected: Vec<String> = (0..30).map(|n| format!("faulty.told {n}")).collect();
-    assert_eq!(house.journal().await, expected);
+    assert_eq!(house.work_done().await, expected);
 }
 
 #[tokio::test]
@@ -217,9 +217,9 @@ async fn an_event_that_fails_holds_those_behind_it_and_gives_way_in_the_end() {
     house.tell("fail").await;
     house.tell("after it").await;
     house.runtime.work_until_idle().await;
-    assert!(house.journal().await.is_empty());
+    assert!(house.work_done().await.is_empty());
     house.work_through_all_attempts().await;
-    assert_eq!(house.journal().await, ["faulty.told after it"]);
+    assert_eq!(house.work_done().await, ["faulty.told after it"]);
     let letters = house.runtime.dead_letters(ACME, &worker_id()).unwrap();
     let [letter] = letters.as_slice() else {
         panic!("one dead letter: {letters:?}");
@@ -239,7 +239,7 @@ async fn a_plugin_that_traps_at_each_event_rests_and_the_queue_waits() {
     assert_eq!(letters[0].error, "trap");
     house.tell("well").await;
     house.runtime.work_until_idle().await;
-    assert_eq!(house.journal().await, ["faulty.told well"]);
+    assert_eq!(house.work_done().await, ["faulty.told well"]);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn a_plugin_that_is_off_keeps_its_queue_and_hears_nothing_new() {
     runtime.work_until_idle().await;
     runtime.enable(&house.cx(ACME), &worker).await.unwrap();
     runtime.work_until_idle().await;
-    assert_eq!(house.journal().await, ["faulty.told before"]);
+    assert_eq!(house.work_done().await, ["faulty.told before"]);
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn plugins_that_answer_each_other_come_to_an_end() {
     let text = json!({ "text": "ping" });
     house.call_of("worker", "hear", text).await.unwrap();
     house.work_through_all_attempts().await;
-    let heard = house.journal().await.len();
+    let heard = house.work_done().await.len();
     assert_eq!(heard, 4, "every second of eight");
     assert_eq!(house.alarms_of("plugin.chain"), 1);
 }
@@ -347,7 +347,7 @@ async fn an_error_of_a_hook_before_is_no_verdict_no_write_and_no_fault() {
     let states = house.runtime.list(ACME);
     let worker = states.iter().find(|state| state.id == worker_id()).unwrap();
     assert_eq!(worker.health, Health::Running);
-    assert_eq!(house.journal().await, Vec::<String>::new());
+    assert_eq!(house.work_done().await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -365,7 +365,7 @@ async fn a_hook_after_is_told_of_each_commit_once() {
     house.runtime.work_until_idle().await;
     let expected =
         ["a", "b", "a", "c"].map(|key| format!("somebody called faulty/counter \"{key}\""));
-    assert_eq!(house.journal().await, expected);
+    assert_eq!(house.work_done().await, expected);
 }
 
 #[tokio::test]
@@ -379,7 +379,7 @@ async fn a_tenant_without_the_plugin_tells_it_nothing() {
         .await
         .unwrap();
     house.runtime.work_until_idle().await;
-    assert!(house.journal().await.is_empty());
+    assert!(house.work_done().await.is_empty());
     assert!(house.runtime.is_switched_on(support::GLOBEX, &faulty_id()));
 }
 

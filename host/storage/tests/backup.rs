@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod common;
+use crate::common;
 
 use common::{Rig, SPACE, T1, T2};
 use vaxel_core::Reason;

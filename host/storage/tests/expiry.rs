@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod common;
+use crate::common;
 
 use common::{Rig, SPACE, T1};
 use tokio::task::block_in_place;

@@ -1,0 +1,9 @@
+//! The gateway over real sockets.
+
+mod doors;
+mod framing;
+mod secure;
+mod sessions;
+mod slow;
+mod sockets;
+mod support;

@@ -1,0 +1,34 @@
+//! Stories through the real binary, over its real doors.
+
+mod acme;
+mod approvals;
+mod audit;
+mod bad_input;
+mod chat;
+mod conformance;
+mod conformance_cases;
+mod connections;
+mod demo;
+mod disk_full;
+mod durability;
+mod eid;
+mod faults;
+mod first_plugin;
+mod from_empty;
+mod groups;
+mod interop;
+mod operator;
+mod outside;
+mod packages;
+mod pages;
+mod plugin_life;
+mod roles;
+mod rollout;
+mod secrecy;
+mod session;
+mod socket;
+mod surveys;
+mod tenancy;
+mod tokens;
+mod r#use;
+mod work;
