@@ -29,7 +29,7 @@ export class OpenSurvey {
   problem = $state<string | undefined>();
   gone = $state(false);
   /** The language whose texts are written now. */
-  language = $state('sv');
+  language = $state<string>(i18n.locale);
   #undo = $state.raw<string[]>([]);
   #redo = $state.raw<string[]>([]);
   #last = '';

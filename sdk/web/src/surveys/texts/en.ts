@@ -54,6 +54,8 @@ export const en = {
   publishedHint: 'Whoever has the address can answer now.',
   publishedLink: 'Now invite those who are to answer, under Invited. Each gets a link of their own.',
   address: 'Address of the survey',
+  copyAddress: 'Copy the address of the survey',
+  addressCopied: 'The address is copied',
   faultsLead: 'This has to be mended first:',
   wholeSurvey: 'The whole survey:',
   writeIn: 'Language to write in',

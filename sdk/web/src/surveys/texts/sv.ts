@@ -56,6 +56,8 @@ export const sv: SurveyTexts = {
   publishedHint: 'Den som har adressen kan svara nu.',
   publishedLink: 'Bjud nu in dem som ska svara, under Inbjudna. Var och en får en egen länk.',
   address: 'Adress till enkäten',
+  copyAddress: 'Kopiera adressen till enkäten',
+  addressCopied: 'Adressen är kopierad',
   faultsLead: 'Det här behöver rättas först:',
   wholeSurvey: 'Hela enkäten:',
   writeIn: 'Språk att skriva på',
