@@ -155,6 +155,11 @@ test("an administrator takes a survey from idea to export, and people answer it 
   const csv = readFileSync(await file.path(), "utf8");
   assert.ok(csv.startsWith("\ufeff") && csv.includes('"q1","2","o1","2"') && !csv.includes("hunger"), csv);
 
+  const [book] = await Promise.all([anna.waitForEvent("download"), anna.getByTestId("export-xlsx").click()]);
+  const sheet = readFileSync(await book.path(), "utf8");
+  assert.ok(sheet.startsWith("PK") && book.suggestedFilename().endsWith(".xlsx"), book.suggestedFilename());
+  assert.match(sheet, />Vad åt du\?<\/t>.*<v>2<\/v>.*>Soppa<\/t>.*<v>2<\/v>/);
+
   await anna.getByTestId("survey-close").click();
   await anna.getByTestId("confirm").getByRole("button", { name: "Stäng" }).last().click();
   await until(anna, () => document.querySelector("[data-testid=survey-state]")?.dataset.state === "closed");
@@ -162,12 +167,18 @@ test("an administrator takes a survey from idea to export, and people answer it 
   await anna.context().close();
 });
 
-test("people are invited by personal links, which are shown once, and those who have not answered are reminded", { timeout: 120_000 }, async () => {
+/** An open survey that is answered with personal links. */
+async function linked() {
   const settings = { access: "link", step_up: [], linkage: "confidential", group_min: 5, divide_by: [], quotas: [] };
   const { id } = await call(server, "acme", "anna", "plugins/surveys/create", { template: "pulse" });
   const { definition } = await call(server, "acme", "anna", "plugins/surveys/get", { survey: id });
   await call(server, "acme", "anna", "plugins/surveys/save", { survey: id, definition: { ...definition, settings } });
   await call(server, "acme", "anna", "plugins/surveys/publish", { survey: id });
+  return id;
+}
+
+test("people are invited by personal links, which are shown once, and those who have not answered are reminded", { timeout: 120_000 }, async () => {
+  const id = await linked();
   const anna = await openPage(browser);
   await signIn(anna, acme, "anna");
   await anna.goto(at(`/surveys/${id}/invitations`));
@@ -230,6 +241,8 @@ test("every view of surveys in both languages, at each width", { timeout: 300_00
   const { items } = await call(server, "acme", "anna", "plugins/surveys/list", {});
   const demo = items.find((survey) => survey.slug === "ditt-besok");
   assert.equal(demo.answers, 300, "the demo's survey is there from the start");
+  const pulse = await linked();
+  await call(server, "acme", "anna", "plugins/surveys/invitations.create", { survey: pulse, recipients: ["Eva Ek", "Nils Nord, vårdcentralen i Östra Göinge"] });
   const found = [];
   for (const [language, locale, scheme] of [["sv", "sv-SE", "light"], ["en", "en-GB", "dark"]]) {
     await call(server, "acme", "anna", "users/update_me", { locale: language });
@@ -242,6 +255,7 @@ test("every view of surveys in both languages, at each width", { timeout: 300_00
       { name: "kinds", path: `/surveys/${demo.id}`, open: () => page.getByTestId("add-question").first().click(), ready: () => page.getByTestId("kind").first() },
       { name: "settings", path: `/surveys/${demo.id}/settings`, ready: () => page.getByTestId("survey-settings") },
       { name: "results", path: `/surveys/${demo.id}/results`, ready: () => page.getByTestId("question-result").last() },
+      { name: "invitations", path: `/surveys/${pulse}/invitations`, open: () => page.getByTestId("remind").click(), ready: () => page.getByTestId("personal-link").last() },
       { name: "sharing", path: `/surveys/${demo.id}/sharing`, ready: () => page.getByTestId("looks") },
       { name: "preview", path: `/x/surveys/preview/${demo.id}`, ready: () => page.getByTestId("plugin-page") },
     ];
@@ -251,7 +265,7 @@ test("every view of surveys in both languages, at each width", { timeout: 300_00
       for (const size of WIDTHS) {
         await page.setViewportSize(size);
         await view.ready().waitFor();
-        found.push(...(await inspect(page, `survey-${view.name}-${size.width}-${scheme}-${language}`)));
+        found.push(...(await inspect(page, `survey-${view.name}-${size.width}-${scheme}-${language}`, { axe: size.width === 320 })));
       }
     }
     assertFine(page);

@@ -38,7 +38,11 @@ pub(crate) fn share(params: ShareParams) -> Result<Empty> {
     {
         return Err(SurveyError::Missing("person"));
     }
-    for former in row.shares.iter().filter(|share| !users.contains(&share.user)) {
+    for former in row
+        .shares
+        .iter()
+        .filter(|share| !users.contains(&share.user))
+    {
         live::unfollow(&params.survey, &former.user)?;
     }
     row.shares = params.shares;

@@ -195,9 +195,13 @@ fn keeps_faith(
     });
     match changed {
         Some(question) => Err(SurveyError::Unpublishable(vec![
-            crate::model::check::Fault {
+            crate::model::fault::Fault {
                 at: question.id.clone(),
-                why: ["den var en fråga av ett annat slag: ge den ett nytt id", "it was a question of another kind: give it a new id"].into(),
+                why: [
+                    "den var en fråga av ett annat slag: ge den ett nytt id",
+                    "it was a question of another kind: give it a new id",
+                ]
+                .into(),
             },
         ])),
         None => Ok(()),

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::Open;
 use super::elements::{element, short};
 use super::send::action;
-use super::Open;
 use crate::error::SurveyError;
 use crate::model::answer::Mistake;
 use crate::model::flow::{asked, steps, way};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::check_paths::{pages, paths};
 use super::check_question::check_question;
+use super::fault::{Fault, Faults};
 use super::flow::named_by;
 use super::piping::is_id;
 use super::{Condition, END, Kind, Survey, calculation};
@@ -20,56 +21,6 @@ pub(crate) const GROUPS_MAX: usize = 300;
 pub(crate) const INPUTS_MAX: usize = 150;
 /// What can be chosen on one page.
 pub(crate) const CHOICES_MAX: usize = 1_500;
-
-/// Something that keeps a survey from being published, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The id of a question, a section or a calculation; empty for the survey.
-    pub(crate) at: String,
-    pub(crate) why: Why,
-}
-
-/// A reason, for whoever reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Why {
-    pub(crate) sv: String,
-    pub(crate) en: String,
-}
-
-impl Why {
-    pub(crate) fn text(&self, language: &str) -> &str {
-        if language == "sv" { &self.sv } else { &self.en }
-    }
-}
-
-impl<T: Into<String>> From<[T; 2]> for Why {
-    /// Swedish, then English.
-    fn from([sv, en]: [T; 2]) -> Self {
-        Self {
-            sv: sv.into(),
-            en: en.into(),
-        }
-    }
-}
-
-/// Where faults are gathered.
-#[derive(Default)]
-pub(crate) struct Faults(pub(crate) Vec<Fault>);
-
-impl Faults {
-    pub(crate) fn add(&mut self, at: &str, why: impl Into<Why>) {
-        self.0.push(Fault {
-            at: at.to_owned(),
-            why: why.into(),
-        });
-    }
-
-    pub(crate) fn unless(&mut self, holds: bool, at: &str, why: impl Into<Why>) {
-        if !holds {
-            self.add(at, why);
-        }
-    }
-}
 
 /// All that is wrong with a survey.
 pub(crate) fn check(survey: &Survey) -> Vec<Fault> {
@@ -91,7 +42,11 @@ pub(crate) fn check(survey: &Survey) -> Vec<Fault> {
 }
 
 fn whole(survey: &Survey, faults: &mut Faults) {
-    faults.unless(!survey.title.is_empty(), "", ["den behöver en rubrik", "it needs a title"]);
+    faults.unless(
+        !survey.title.is_empty(),
+        "",
+        ["den behöver en rubrik", "it needs a title"],
+    );
     let languages: BTreeSet<&String> = survey.languages.iter().collect();
     let fits = !survey.languages.is_empty()
         && survey.languages.len() <= LANGUAGES_MAX
@@ -100,14 +55,20 @@ fn whole(survey: &Survey, faults: &mut Faults) {
     faults.unless(
         fits,
         "",
-        ["den behöver 1 till 10 olika språk, till exempel sv och en", "it needs 1 to 10 different languages, such as sv and en"],
+        [
+            "den behöver 1 till 10 olika språk, till exempel sv och en",
+            "it needs 1 to 10 different languages, such as sv and en",
+        ],
     );
     for texts in [&survey.title, &survey.intro, &survey.thanks] {
         if let Some(language) = texts.missing(&survey.languages) {
-            faults.add("", [
-                format!("rubrik, inledning eller tack saknas på {language}"),
-                format!("title, introduction or thanks lack {language}"),
-            ]);
+            faults.add(
+                "",
+                [
+                    format!("rubrik, inledning eller tack saknas på {language}"),
+                    format!("title, introduction or thanks lack {language}"),
+                ],
+            );
         }
     }
     let is_short = survey
@@ -115,13 +76,23 @@ fn whole(survey: &Survey, faults: &mut Faults) {
         .0
         .values()
         .all(|text| text.chars().count() <= 200);
-    faults.unless(is_short, "", ["en rubrik har högst 200 tecken", "a title has at most 200 characters"]);
+    faults.unless(
+        is_short,
+        "",
+        [
+            "en rubrik har högst 200 tecken",
+            "a title has at most 200 characters",
+        ],
+    );
     for (texts, max) in [(&survey.intro, 4_000), (&survey.thanks, 4_000)] {
         let fits = texts.0.values().all(|text| text.chars().count() <= max);
         faults.unless(
             fits,
             "",
-            ["inledning och tack har högst 4000 tecken var", "introduction and thanks have at most 4000 characters each"],
+            [
+                "inledning och tack har högst 4000 tecken var",
+                "introduction and thanks have at most 4000 characters each",
+            ],
         );
     }
     faults.unless(
@@ -133,7 +104,14 @@ fn whole(survey: &Survey, faults: &mut Faults) {
         .questions()
         .filter(|question| question.kind.is_asked())
         .count();
-    faults.unless(asked > 0, "", ["den frågar inget än: lägg till en fråga", "it asks nothing yet: add a question"]);
+    faults.unless(
+        asked > 0,
+        "",
+        [
+            "den frågar inget än: lägg till en fråga",
+            "it asks nothing yet: add a question",
+        ],
+    );
     faults.unless(
         survey.questions().count() <= QUESTIONS_MAX,
         "",
@@ -164,7 +142,10 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             ids.insert(id.as_str()),
             id,
-            ["två frågor eller uträkningar har det här id:t", "two questions or calculations have this id"],
+            [
+                "två frågor eller uträkningar har det här id:t",
+                "two questions or calculations have this id",
+            ],
         );
     }
     let mut sections = BTreeSet::new();
@@ -173,15 +154,25 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             is_id(id) && id != END,
             id,
-            ["ett avsnitts id är en bokstav och sedan bokstäver, siffror eller _; inte end", "a section's id is a letter and then letters, digits or _; not end"],
+            [
+                "ett avsnitts id är en bokstav och sedan bokstäver, siffror eller _; inte end",
+                "a section's id is a letter and then letters, digits or _; not end",
+            ],
         );
-        faults.unless(sections.insert(id), id, ["två avsnitt har det här id:t", "two sections have this id"]);
+        faults.unless(
+            sections.insert(id),
+            id,
+            ["två avsnitt har det här id:t", "two sections have this id"],
+        );
         for texts in [&section.title, &section.text] {
             if let Some(language) = texts.missing(&survey.languages) {
-                faults.add(id, [
-                    format!("en text i avsnittet saknas på {language}"),
-                    format!("a text of the section lacks {language}"),
-                ]);
+                faults.add(
+                    id,
+                    [
+                        format!("en text i avsnittet saknas på {language}"),
+                        format!("a text of the section lacks {language}"),
+                    ],
+                );
             }
         }
         let fits = section
@@ -197,7 +188,10 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             fits,
             id,
-            ["ett avsnitts rubrik har högst 200 tecken och dess text 4000", "a section's title has at most 200 characters and its text 4000"],
+            [
+                "ett avsnitts rubrik har högst 200 tecken och dess text 4000",
+                "a section's title has at most 200 characters and its text 4000",
+            ],
         );
     }
     ids
@@ -246,7 +240,11 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
     let mut judge = |at: &str, condition: &Condition| {
         let is_empty =
             condition.any.is_empty() || condition.any.iter().any(|group| group.all.is_empty());
-        faults.unless(!is_empty, at, ["dess villkor är tomt", "its condition is empty"]);
+        faults.unless(
+            !is_empty,
+            at,
+            ["dess villkor är tomt", "its condition is empty"],
+        );
         for part in condition.any.iter().flat_map(|group| &group.all) {
             if !ids.contains(part.of.as_str()) {
                 faults.add(
@@ -262,7 +260,10 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
                     at,
                     [
                         format!("dess villkor på {} jämför med ingenting", part.of),
-                        format!("its condition on {} compares with nothing, or needs nothing", part.of),
+                        format!(
+                            "its condition on {} compares with nothing, or needs nothing",
+                            part.of
+                        ),
                     ],
                 );
             }
@@ -336,11 +337,18 @@ fn settings(survey: &Survey, faults: &mut Faults) {
     if let Some(why) = settings.fault() {
         faults.add("", why);
     }
-    faults.unless(settings.quotas.len() <= QUOTAS_MAX, "", ["högst 20 kvoter", "at most 20 quotas"]);
+    faults.unless(
+        settings.quotas.len() <= QUOTAS_MAX,
+        "",
+        ["högst 20 kvoter", "at most 20 quotas"],
+    );
     faults.unless(
         settings.divide_by.len() <= DIVISIONS_MAX,
         "",
-        ["resultat delas upp efter högst 3 frågor", "results are divided by at most 3 questions"],
+        [
+            "resultat delas upp efter högst 3 frågor",
+            "results are divided by at most 3 questions",
+        ],
     );
     let mut groups = 1_usize;
     for id in &settings.divide_by {
@@ -351,14 +359,20 @@ fn settings(survey: &Survey, faults: &mut Faults) {
             Some(question) => groups = groups.saturating_mul(question.options.len().max(2) + 1),
             None => faults.add(
                 id,
-                ["resultat delas upp efter frågor med ett val, listor och ja–nej-frågor", "results are divided by single choices, dropdowns and yes-no questions"],
+                [
+                    "resultat delas upp efter frågor med ett val, listor och ja–nej-frågor",
+                    "results are divided by single choices, dropdowns and yes-no questions",
+                ],
             ),
         }
     }
     faults.unless(
         groups <= GROUPS_MAX,
         "",
-        ["det som resultat delas upp efter ger fler än 300 grupper", "what results are divided by makes more than 300 groups"],
+        [
+            "det som resultat delas upp efter ger fler än 300 grupper",
+            "what results are divided by makes more than 300 groups",
+        ],
     );
     let tells = survey.questions().find(|question| question.kind.says_who());
     if let Some(question) = tells.filter(|_| settings.group_min > 1) {
@@ -369,7 +383,10 @@ fn settings(survey: &Survey, faults: &mut Faults) {
         faults.unless(
             is_id(&quota.id) && ids.insert(&quota.id),
             &quota.id,
-            ["varje kvot har ett eget id", "each quota has an id of its own"],
+            [
+                "varje kvot har ett eget id",
+                "each quota has an id of its own",
+            ],
         );
         let question = survey
             .question(&quota.of)

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{CHOICES_MAX, Faults, INPUTS_MAX};
+use super::check::{CHOICES_MAX, INPUTS_MAX};
+use super::fault::Faults;
 use super::flow::{named_by, questions_behind, steps};
 use super::{Condition, Kind, Survey};
 
@@ -118,7 +119,9 @@ fn earlier(survey: &Survey, after: &[BTreeSet<usize>], faults: &mut Faults) {
                     what,
                     [
                         format!("den beror på fråga {id}, som kommer senare eller på en annan väg"),
-                        format!("it depends on question {id}, which is asked later or on another path"),
+                        format!(
+                            "it depends on question {id}, which is asked later or on another path"
+                        ),
                     ],
                 );
             }
@@ -175,7 +178,10 @@ pub(super) fn pages(survey: &Survey, faults: &mut Faults) {
         faults.unless(
             fits,
             &step.of.id,
-            ["ett avsnitt frågar högst 150 saker med 1500 val: dela upp det", "a section asks at most 150 things with 1500 choices: divide it"],
+            [
+                "ett avsnitt frågar högst 150 saker med 1500 val: dela upp det",
+                "a section asks at most 150 things with 1500 choices: divide it",
+            ],
         );
     }
 }

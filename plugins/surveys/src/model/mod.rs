@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod check_paths;
 pub(crate) mod check_question;
 pub(crate) mod condition;
+pub(crate) mod fault;
 pub(crate) mod flow;
 pub(crate) mod moment;
 pub(crate) mod piping;

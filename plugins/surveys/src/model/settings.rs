@@ -91,25 +91,35 @@ impl Settings {
     pub(crate) fn fault(&self) -> Option<[&'static str; 2]> {
         let asks = self.asks_who();
         match self.linkage {
-            Linkage::Unlinked if asks => Some(
-                ["den som behöver en länk, ett konto eller ett bevis svarar inte utan koppling: välj konfidentiellt, pseudonymt eller med namn", "whoever is asked for a link, an account or a proof is not unlinked: choose confidential, pseudonymous or named"],
-            ),
-            Linkage::Confidential if !asks => {
-                Some(["ett svar per person kräver en personlig länk, ett konto eller ett bevis", "one answer per person needs a personal link, an account or a proof"])
-            }
+            Linkage::Unlinked if asks => Some([
+                "den som behöver en länk, ett konto eller ett bevis svarar inte utan koppling: välj konfidentiellt, pseudonymt eller med namn",
+                "whoever is asked for a link, an account or a proof is not unlinked: choose confidential, pseudonymous or named",
+            ]),
+            Linkage::Confidential if !asks => Some([
+                "ett svar per person kräver en personlig länk, ett konto eller ett bevis",
+                "one answer per person needs a personal link, an account or a proof",
+            ]),
             Linkage::Pseudonymous if self.access != Access::Members && self.step_up.is_empty() => {
-                Some(["pseudonyma svar kräver ett konto eller ett bevis", "pseudonymous answers need an account or a proof"])
+                Some([
+                    "pseudonyma svar kräver ett konto eller ett bevis",
+                    "pseudonymous answers need an account or a proof",
+                ])
             }
-            Linkage::Named if self.access == Access::Anyone => {
-                Some(["svar med namn kräver en personlig länk eller ett konto", "named answers need a personal link or an account"])
-            }
-            Linkage::Named if self.group_min > 1 => {
-                Some(["svar med namn visas ett och ett: minsta grupp är 1", "named answers are shown one by one: group_min is 1"])
-            }
+            Linkage::Named if self.access == Access::Anyone => Some([
+                "svar med namn kräver en personlig länk eller ett konto",
+                "named answers need a personal link or an account",
+            ]),
+            Linkage::Named if self.group_min > 1 => Some([
+                "svar med namn visas ett och ett: minsta grupp är 1",
+                "named answers are shown one by one: group_min is 1",
+            ]),
             _ if self.group_min == 0 || self.group_min > GROUP_MIN_MAX => {
                 Some(["minsta grupp är 1 till 100", "group_min is 1 to 100"])
             }
-            _ if self.answers_max == Some(0) => Some(["högsta antalet svar är minst 1", "answers_max is at least 1"]),
+            _ if self.answers_max == Some(0) => Some([
+                "högsta antalet svar är minst 1",
+                "answers_max is at least 1",
+            ]),
             _ => None,
         }
     }

@@ -6,9 +6,9 @@ use vaxel_plugin::storage::Order;
 use vaxel_plugin::{identity, storage};
 
 use super::api::{Chosen, Count, GroupResults, QuestionResults, Results, ResultsParams};
-use super::{live, looks};
 use super::release;
 use super::sums::{Sum, Sums};
+use super::{live, looks};
 use crate::authority::{SENSITIVE, Standing, standing};
 use crate::error::{Result, SurveyError};
 use crate::model::{Kind, Question, Survey, Texts};

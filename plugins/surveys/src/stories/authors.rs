@@ -95,7 +95,8 @@ fn answers_from_elsewhere_are_judged_taken_whole_or_not_at_all_and_told_apart() 
     let mut required = colour("c");
     required["required"] = json!(true);
     let open = house.asks(definition(json!([required]), json!({"group_min": 3})));
-    let import = |answers: Value| house.call("import", json!({"survey": open.id, "answers": answers}));
+    let import =
+        |answers: Value| house.call("import", json!({"survey": open.id, "answers": answers}));
     let red = json!({"inputs": {"c": "red"}});
     for bad in [
         json!([red, {"inputs": {"c": "black"}}]),
@@ -144,7 +145,11 @@ fn whoever_looks_at_results_is_told_when_they_move_and_not_of_single_answers() {
 
     let single = house.asks(definition(json!([colour("c")]), json!({"group_min": 1})));
     house.answers(&single, json!({"c": "red"})).unwrap();
-    assert_eq!(house.told(), 1, "who shows single answers shows them at once");
+    assert_eq!(
+        house.told(),
+        1,
+        "who shows single answers shows them at once"
+    );
 }
 
 #[test]

@@ -260,6 +260,7 @@ export const en = {
     meanPlace: 'Mean place',
     answer: 'Answer',
     number: 'Number',
+    sheet: { question: 'Question', answered: 'Have answered', mean: 'Mean', day: 'Day', language: 'Language', who: 'Who' },
     detractors: 'Detractors (0–6)',
     passives: 'Passives (7–8)',
     promoters: 'Promoters (9–10)',

@@ -262,6 +262,7 @@ export const sv: SurveyTexts = {
     meanPlace: 'Medelplats',
     answer: 'Svar',
     number: 'Antal',
+    sheet: { question: 'Fråga', answered: 'Har svarat', mean: 'Medel', day: 'Dag', language: 'Språk', who: 'Vem' },
     detractors: 'Kritiska (0–6)',
     passives: 'Nöjda (7–8)',
     promoters: 'Ambassadörer (9–10)',
