@@ -281,7 +281,10 @@ async fn a_percentage_is_always_the_same_ones_and_a_kill_in_the_middle_goes_on_w
     assert_eq!(chosen(), some, "the same ones, whatever happens meanwhile");
     rollout(&host, &["2.0.0", "--percent", "70"]);
     let more = chosen();
-    assert!(some.iter().all(|tenant| more.contains(tenant)), "{some:?} {more:?}");
+    assert!(
+        some.iter().all(|tenant| more.contains(tenant)),
+        "{some:?} {more:?}"
+    );
     command(&host, &["rollback", "faulty"]);
     assert!(chosen().is_empty());
     rollout(&host, &["2.0.0", "--percent", "70"]);

@@ -115,7 +115,11 @@ impl Runtime {
             }));
             let weak = Arc::downgrade(&runtime.inner);
             let ready = move || ready::keep_ready(weak.clone());
-            workers.spawn(keep_going("keeping instances ready", Arc::clone(alarms), ready));
+            workers.spawn(keep_going(
+                "keeping instances ready",
+                Arc::clone(alarms),
+                ready,
+            ));
         }
         Ok(runtime)
     }

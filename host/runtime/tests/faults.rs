@@ -367,13 +367,7 @@ async fn calls_beyond_those_that_may_run_and_wait_are_refused_until_one_has_ende
     });
     *house.people.1.lock().unwrap() = Some(asked);
     let runtime = house.runtime.clone();
-    let call = plugin_call(
-        house.cx(ACME).now,
-        ACME,
-        user(2),
-        "people",
-        asking_for(13),
-    );
+    let call = plugin_call(house.cx(ACME).now, ACME, user(2), "people", asking_for(13));
     let running = tokio::spawn(async move { runtime.call(call).await });
     let has_begun = tokio::task::spawn_blocking(move || has_begun.recv());
     has_begun.await.unwrap().unwrap();

@@ -327,9 +327,7 @@ impl At {
         };
         // Before it is spent.
         let proven = stepup::proven(gateway, &self.tenant, &self.plugin, sending.proof.as_ref())?;
-        let response = self
-            .sent(gateway, sending, &filled, proven)
-            .await?;
+        let response = self.sent(gateway, sending, &filled, proven).await?;
         Ok(match ticket {
             Some(ticket) if ticket.was_spent() && response.status().as_u16() < 400 => {
                 stepup::without_ticket(response, &proof)

@@ -192,7 +192,8 @@ impl Connections {
                 store.change(tenant, forget).await
             }
             Err(_) => {
-                let pause_ms = (PAUSE_FIRST_MS << (2 * back.tries.min(TRIES_MAX))).min(PAUSE_MAX_MS);
+                let pause_ms =
+                    (PAUSE_FIRST_MS << (2 * back.tries.min(TRIES_MAX))).min(PAUSE_MAX_MS);
                 let again = Back {
                     tries,
                     next: self.0.identity.now().plus_ms(pause_ms),

@@ -115,13 +115,16 @@ impl Measured {
 
     /// The same as it is written down; what was called most often first.
     pub(crate) fn lines(&self, since: UnixMs, now: UnixMs) -> Vec<Line> {
-        let lines = self.sums(since, now).into_iter().map(|(kind, name, sum)| Line {
-            kind: kind.to_owned(),
-            name,
-            calls: sum.calls,
-            failures: sum.failures,
-            processor_us: u64::try_from(sum.processor.as_micros()).unwrap_or(u64::MAX),
-        });
+        let lines = self
+            .sums(since, now)
+            .into_iter()
+            .map(|(kind, name, sum)| Line {
+                kind: kind.to_owned(),
+                name,
+                calls: sum.calls,
+                failures: sum.failures,
+                processor_us: u64::try_from(sum.processor.as_micros()).unwrap_or(u64::MAX),
+            });
         let mut lines: Vec<Line> = lines.collect();
         lines.sort_by_key(|line| std::cmp::Reverse(line.calls));
         lines.truncate(LINES_MAX);
