@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
+use vaxel_identity::Ticket;
 use vaxel_storage::{Space, StorageError, Transaction};
 
 use crate::admission::{self, Opened, Origin, PluginGate};
@@ -49,6 +50,8 @@ pub struct Caller {
     pub assurance: String,
     /// A proof of step-up that came with the call.
     pub proof: Option<ShownProof>,
+    /// A ticket that came in the place of a proof: never both, as they would tell whose ticket it is.
+    pub ticket: Option<Ticket>,
     /// Where somebody calls from who is not signed in.
     pub origin: Option<Origin>,
 }

@@ -44,7 +44,7 @@ pub use blobs::{Download, Upload};
 pub use call::{Caller, PluginCall};
 pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
-pub use directory::{Directory, Person, ShownProof, Spending};
+pub use directory::{Closing, Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
 pub use keeping::keep_going;

@@ -59,6 +59,9 @@ pub(crate) struct Page {
     /// The language of its texts (BCP 47), if it is another than the reader's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lang: Option<String>,
+    /// The colour of what is pressed and chosen; the host's own where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tint: Option<Tint>,
     pub(crate) body: Vec<Element>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) actions: Vec<Action>,
@@ -73,6 +76,29 @@ pub(crate) struct Page {
     pub(crate) proof: Option<RequiredProof>,
 }
 
+/// Colours of the host's, all of them as easy to read as its own, by day and by night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tint {
+    Sea,
+    Forest,
+    Clay,
+    Plum,
+    Ink,
+}
+
+impl Tint {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sea => "sea",
+            Self::Forest => "forest",
+            Self::Clay => "clay",
+            Self::Plum => "plum",
+            Self::Ink => "ink",
+        }
+    }
+}
+
 /// What must have been shown on the host's own pages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +110,13 @@ pub(crate) struct RequiredProof {
     /// What the PIN was made for, where it is not the purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<String>,
+    /// Who they are is kept from the plugin and from the host: for having shown it, once, their browser gets a ticket that
+    /// nobody can tell from another's. By eID alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) anonymous: bool,
+    /// What they are called is kept by the host, which shows it to those who may see it. By eID alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) named: bool,
 }
 
 /// How somebody shows who they are.

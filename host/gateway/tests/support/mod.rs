@@ -121,6 +121,7 @@ impl House {
                 name: "Acme".into(),
                 url: "http://acme.localhost".into(),
                 people: vec![person],
+                links: Vec::new(),
             }],
         };
         let gateway = Gateway::new(
@@ -243,6 +244,11 @@ impl House {
             .await
             .unwrap()
             .access_token
+    }
+
+    /// Somebody else at acme.
+    pub async fn person(&self, login: &str) -> UserId {
+        user(&self.identity, self.acme.id, login, false).await
     }
 
     pub async fn annas_token(&self) -> String {

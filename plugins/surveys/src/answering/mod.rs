@@ -3,8 +3,9 @@
 pub(crate) mod draw;
 pub(crate) mod elements;
 pub(crate) mod person;
+mod preview;
 mod send;
-mod taking;
+pub(crate) mod taking;
 
 use serde_json::Value;
 use vaxel_plugin::pages::Request;
@@ -37,13 +38,18 @@ pub(crate) struct Open {
     pub(crate) row: SurveyRow,
     pub(crate) survey: Survey,
     pub(crate) language: String,
+    /// The personal link that it is answered with.
+    pub(crate) link: Option<String>,
+    /// Its author goes through a draft: nothing is taken.
+    pub(crate) rehearses: bool,
 }
 
 pub(crate) fn show(page: &str, request: Request) -> Result<Value> {
-    if page != PAGE {
-        return Err(Error::not_found("there is no such page"));
+    match page {
+        PAGE => Ok(answer(&request)?),
+        preview::PAGE => Ok(preview::show(&request)?),
+        _ => Err(Error::not_found("there is no such page")),
     }
-    Ok(answer(&request)?)
 }
 
 fn answer(request: &Request) -> Result<Value, SurveyError> {
@@ -66,11 +72,18 @@ fn answer(request: &Request) -> Result<Value, SurveyError> {
         _ => None,
     };
     let language = language(request, begun.as_ref(), &survey);
+    let link = match (&place, &begun) {
+        (Place::Link(token), _) => Some((*token).to_owned()),
+        (_, Some(begun)) => begun.link.clone(),
+        _ => None,
+    };
     let open = Open {
         id,
         row,
         survey,
         language,
+        link,
+        rehearses: false,
     };
     if matches!(place, Place::Thanks) {
         return Ok(draw::thanks(&open));
@@ -99,7 +112,7 @@ fn answer(request: &Request) -> Result<Value, SurveyError> {
     }
     match &request.sent {
         Some(sent) => send::take(&open, &place, begun, sent, request),
-        None => Ok(draw::page(&open, &draw::At::beginning(begun.as_ref()))),
+        None => draw::page(&open, &draw::At::beginning(begun.as_ref())),
     }
 }
 
@@ -159,6 +172,19 @@ fn refused(open: &Open, place: &Place<'_>) -> Result<Option<SurveyError>, Survey
 impl Open {
     pub(crate) fn words(&self) -> &'static crate::words::Words {
         crate::words::words(&self.language)
+    }
+
+    fn page(&self) -> &'static str {
+        if self.rehearses { preview::PAGE } else { PAGE }
+    }
+
+    /// The first part of its path.
+    fn place(&self) -> &str {
+        if self.rehearses {
+            &self.id
+        } else {
+            &self.row.slug
+        }
     }
 
     pub(crate) fn refuse(&self, code: &'static str, said: &str) -> SurveyError {

@@ -5,7 +5,9 @@ use vaxel_plugin::schedule::{self, Job};
 use vaxel_plugin::storage::Order;
 use vaxel_plugin::{Error, Progress, storage};
 
+use super::live;
 use super::sums::Sums;
+use crate::answering::person;
 use crate::error::Result;
 use crate::model::{Answers, Settings, Value};
 use crate::store::rows::{AnswerRow, State, SurveyRow};
@@ -144,7 +146,7 @@ fn release(
         let random = format!("{}{}", keys::released(id), store::random_hex(16)?);
         storage::put_json_about(random, &row, &about)?;
     }
-    Ok(())
+    live::tell(id)
 }
 
 /// What is to be done behind the end of a survey, at once but apart.
@@ -169,6 +171,9 @@ fn end_of(id: &str) -> Result<Progress> {
             release(id, settings, rest, None)?;
             return Ok(more());
         }
+    }
+    if let Some(settings) = &row.settings {
+        person::forget(id, settings)?;
     }
     let people = storage::scan(keys::people(id), None, FORGOTTEN_MAX, Order::Ascending)?;
     for (key, _) in &people.entries {

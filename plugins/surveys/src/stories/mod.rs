@@ -2,7 +2,9 @@
 
 mod answering;
 mod asking;
+mod authors;
 mod groups;
+mod proving;
 mod schemas;
 mod seeing;
 
