@@ -8,6 +8,7 @@
     reason = "a test fails fast"
 )]
 
+#[path = "eid_surveys.rs"]
 mod eid_surveys;
 
 use std::path::Path;
