@@ -326,7 +326,9 @@ fn every_test_file_is_run() {
             continue;
         }
         let named = std::fs::read_to_string(&main).unwrap();
-        let manifest = folder.ancestors().find(|at| at.join("Cargo.toml").is_file());
+        let manifest = folder
+            .ancestors()
+            .find(|at| at.join("Cargo.toml").is_file());
         let manifest = std::fs::read_to_string(manifest.unwrap().join("Cargo.toml")).unwrap();
         if !manifest.contains("autotests = false") || !named.contains("\nmod ") {
             continue;

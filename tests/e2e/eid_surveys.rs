@@ -10,8 +10,8 @@
 
 use serde_json::{Value, json};
 use vaxel_tests::bankid::Someone;
-use vaxel_tests::browser::{Browser, Page};
 use vaxel_tests::blind::Wish;
+use vaxel_tests::browser::{Browser, Page};
 use vaxel_tests::scan;
 
 use crate::eid::House;
@@ -45,9 +45,16 @@ async fn a_survey_behind_bankid_is_answered_once_by_a_person() {
     let asa = house.browser();
     let first = asa.get(&survey.address).await;
     assert!(first.text.contains("Show who you are") && first.text.contains("Vården"));
-    assert!(!first.text.contains("Vilken färg?"), "nothing before it is shown");
+    assert!(
+        !first.text.contains("Vilken färg?"),
+        "nothing before it is shown"
+    );
     // Whoever sends without having shown who they are has what they wrote, and nothing is taken.
-    let unproven = [("_token", &*first.token()), ("t.colour", "red"), ("_action", "send.1.0")];
+    let unproven = [
+        ("_token", &*first.token()),
+        ("t.colour", "red"),
+        ("_action", "send.1.0"),
+    ];
     assert_eq!(asa.post(&survey.address, &unproven).await.status, 403);
     let done = house.shows(&asa, &survey.address, &Someone::asa()).await;
     assert_eq!(done.sent_to(), survey.address);
@@ -85,9 +92,11 @@ async fn a_survey_behind_bankid_is_answered_once_by_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_opens_the_personal_link_that_it_was_made_for_and_no_other() {
     let house = House::new().await;
-    let settings = json!({"access": "link", "step_up": ["pin"], "linkage": "confidential", "group_min": 1});
+    let settings =
+        json!({"access": "link", "step_up": ["pin"], "linkage": "confidential", "group_min": 1});
     let survey = house.anna.asks("Pulsen", colour(), settings).await;
-    let params = json!({"survey": survey.id, "recipients": ["eva@example.org", "nils@example.org"]});
+    let params =
+        json!({"survey": survey.id, "recipients": ["eva@example.org", "nils@example.org"]});
     let invited = house.anna.surveys("invitations.create", params).await;
     let invited = invited.unwrap();
     let text = |at: usize, name: &str| invited["items"][at][name].as_str().unwrap().to_owned();
@@ -124,14 +133,25 @@ async fn only_those_on_the_list_go_on_and_the_list_is_kept_as_hashes() {
     let bad = bad.unwrap_err();
     assert_eq!(bad.code(), "bad_personal_number");
     let said = format!("{bad:?}");
-    assert!(said.contains("Number 2") && !said.contains("199006292361"), "{said}");
+    assert!(
+        said.contains("Number 2") && !said.contains("199006292361"),
+        "{said}"
+    );
     let listed = list(json!([Someone::asa().personal_number])).await.unwrap();
     assert_eq!(listed["people"], 1);
-    assert_eq!(list(json!([Someone::asa().personal_number])).await.unwrap()["people"], 1);
+    assert_eq!(
+        list(json!([Someone::asa().personal_number])).await.unwrap()["people"],
+        1
+    );
     let bo = house.browser();
     let refused = house.shows(&bo, &survey.address, &Someone::bo()).await;
     assert!(refused.text.contains("not on the list"), "{}", refused.text);
-    assert!(bo.get(&survey.address).await.text.contains("Show who you are"));
+    assert!(
+        bo.get(&survey.address)
+            .await
+            .text
+            .contains("Show who you are")
+    );
     let asa = house.browser();
     let asked = asa.get(&survey.address).await;
     assert!(asked.text.contains("Your name is kept"), "{}", asked.text);
@@ -141,24 +161,46 @@ async fn only_those_on_the_list_go_on_and_the_list_is_kept_as_hashes() {
 
     // The plugin has a pseudonym; the host turns it into a name for those who may see it, and writes that down.
     survey.results().await;
-    let answers = house.anna.surveys("answers", json!({"survey": survey.id})).await;
+    let answers = house
+        .anna
+        .surveys("answers", json!({"survey": survey.id}))
+        .await;
     let answers = answers.unwrap();
     let who = answers["items"][0]["who"].as_str().unwrap().to_owned();
     assert!(!answers.to_string().contains(&Someone::asa().surname));
     let params = json!({"plugin": "surveys", "purpose": purpose, "pseudonyms": [who, "nobody"]});
-    let names = house.anna.client.call("stepup/names", params.clone()).await.unwrap();
+    let names = house
+        .anna
+        .client
+        .call("stepup/names", params.clone())
+        .await
+        .unwrap();
     let name = names["items"][0]["name"].as_str().unwrap();
     assert!(name.contains(&Someone::asa().surname), "{names}");
     assert!(names["items"][1].get("name").is_none(), "{names}");
     let bertil = house.host.sign_in("acme", "bertil").await;
-    let refused = bertil.client.call("stepup/names", params).await.unwrap_err();
+    let refused = bertil
+        .client
+        .call("stepup/names", params)
+        .await
+        .unwrap_err();
     assert_eq!(refused.status(), 403);
-    let audit = house.anna.client.call("audit/list", json!({})).await.unwrap();
+    let audit = house
+        .anna
+        .client
+        .call("audit/list", json!({}))
+        .await
+        .unwrap();
     assert!(audit.to_string().contains("stepup.names"), "{audit}");
 
     // Without the list bo goes on.
     let params = json!({"plugin": "surveys", "purpose": purpose});
-    house.anna.client.call("stepup/unlist_people", params).await.unwrap();
+    house
+        .anna
+        .client
+        .call("stepup/unlist_people", params)
+        .await
+        .unwrap();
     let let_in = house.shows(&bo, &survey.address, &Someone::bo()).await;
     assert_eq!(let_in.sent_to(), survey.address);
     let log = house.host.log();
@@ -174,13 +216,20 @@ impl House {
     async fn has_signed(&self, browser: &Browser, address: &str, wish: &Wish) -> Page {
         let page = browser.get(address).await;
         assert!(page.text.contains("id=\"ticket\""), "{}", page.text);
-        assert!(!page.text.contains("Vilken färg?"), "nothing before the ticket is there");
+        assert!(
+            !page.text.contains("Vilken färg?"),
+            "nothing before the ticket is there"
+        );
         let token = page.between("data-token=\"", "\"");
         let fields = [("_token", &*token), ("_step", "key")];
         let told = browser.post(address, &fields).await;
         let told: Value = serde_json::from_str(&told.text).unwrap();
         let key = wish.under(told["modulus"].as_str().unwrap());
-        let fields = [("_token", &*token), ("_step", "ticket"), ("_blinded", &*key.blinded())];
+        let fields = [
+            ("_token", &*token),
+            ("_step", "ticket"),
+            ("_blinded", &*key.blinded()),
+        ];
         let signed = browser.post(address, &fields).await;
         if signed.status == 200 {
             let told: Value = serde_json::from_str(&signed.text).unwrap();
@@ -199,17 +248,40 @@ async fn an_anonymous_answer_is_nobodys_in_the_log_and_in_the_store() {
     let survey = house.anna.asks("Trivsel", colour(), settings).await;
     let asa = house.browser();
     let asked = asa.get(&survey.address).await;
-    assert!(asked.text.contains("What you send is anonymous"), "{}", asked.text);
+    assert!(
+        asked.text.contains("What you send is anonymous"),
+        "{}",
+        asked.text
+    );
     house.shows(&asa, &survey.address, &Someone::asa()).await;
     // The proof itself is worth nothing to the plugin: only a ticket is.
     let page = asa.get(&survey.address).await;
-    let (token, tag) = (page.between("data-token=\"", "\""), page.between("data-tag=\"", "\""));
-    let proof = asa.client.cookie(&format!("__Host-vaxel_proof_{tag}")).unwrap();
+    let (token, tag) = (
+        page.between("data-token=\"", "\""),
+        page.between("data-tag=\"", "\""),
+    );
+    let proof = asa
+        .client
+        .cookie(&format!("__Host-vaxel_proof_{tag}"))
+        .unwrap();
     let thief = house.browser();
-    thief.client.set_cookie(&format!("__Host-vaxel_proof_{tag}"), &proof);
-    let fields = [("_token", &*token), ("_proof", &*tag), ("t.colour", "red"), ("_action", "send.1.0")];
+    thief
+        .client
+        .set_cookie(&format!("__Host-vaxel_proof_{tag}"), &proof);
+    let fields = [
+        ("_token", &*token),
+        ("_proof", &*tag),
+        ("t.colour", "red"),
+        ("_action", "send.1.0"),
+    ];
     assert_eq!(thief.post(&survey.address, &fields).await.status, 403);
-    assert!(asa.get(&survey.address).await.text.contains("Show who you are"), "and it is spent");
+    assert!(
+        asa.get(&survey.address)
+            .await
+            .text
+            .contains("Show who you are"),
+        "and it is spent"
+    );
     house.shows(&asa, &survey.address, &Someone::asa()).await;
     for bad in ["", "AAAA", "not base64!"] {
         let page = asa.get(&survey.address).await;
@@ -218,7 +290,11 @@ async fn an_anonymous_answer_is_nobodys_in_the_log_and_in_the_store() {
         assert_eq!(asa.post(&survey.address, &key).await.status, 200);
         let fields = [("_token", &*token), ("_step", "ticket"), ("_blinded", bad)];
         let refused = asa.post(&survey.address, &fields).await;
-        assert!([400, 403].contains(&refused.status), "{bad}: {}", refused.text);
+        assert!(
+            [400, 403].contains(&refused.status),
+            "{bad}: {}",
+            refused.text
+        );
         if refused.status == 403 {
             house.shows(&asa, &survey.address, &Someone::asa()).await;
         }
@@ -226,52 +302,120 @@ async fn an_anonymous_answer_is_nobodys_in_the_log_and_in_the_store() {
     let wish = Wish::new();
     let signed = house.has_signed(&asa, &survey.address, &wish).await;
     assert_eq!(signed.status, 200, "{}", signed.text);
-    assert!(asa.client.cookie(&format!("__Host-vaxel_proof_{tag}")).is_none());
-    let ticket = asa.client.cookie(&format!("__Host-vaxel_ticket_{tag}")).unwrap();
+    assert!(
+        asa.client
+            .cookie(&format!("__Host-vaxel_proof_{tag}"))
+            .is_none()
+    );
+    let ticket = asa
+        .client
+        .cookie(&format!("__Host-vaxel_ticket_{tag}"))
+        .unwrap();
 
     // Lost on its way: the same wish is signed again, another one is not.
     let again = house.browser();
     house.shows(&again, &survey.address, &Someone::asa()).await;
-    assert_eq!(house.has_signed(&again, &survey.address, &wish).await.status, 200);
-    assert_eq!(again.client.cookie(&format!("__Host-vaxel_ticket_{tag}")).unwrap(), ticket);
+    assert_eq!(
+        house
+            .has_signed(&again, &survey.address, &wish)
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        again
+            .client
+            .cookie(&format!("__Host-vaxel_ticket_{tag}"))
+            .unwrap(),
+        ticket
+    );
     let greedy = house.browser();
     house.shows(&greedy, &survey.address, &Someone::asa()).await;
-    let refused = house.has_signed(&greedy, &survey.address, &Wish::new()).await;
+    let refused = house
+        .has_signed(&greedy, &survey.address, &Wish::new())
+        .await;
     assert_eq!(refused.status, 409);
-    assert!(refused.text.contains("had a ticket before"), "{}", refused.text);
+    assert!(
+        refused.text.contains("had a ticket before"),
+        "{}",
+        refused.text
+    );
     // One that nobody signed opens nothing.
     let forger = house.browser();
     let (message, signature) = ticket.split_once('~').unwrap();
     let other = format!("{}A~{signature}", &message[..message.len() - 1]);
-    forger.client.set_cookie(&format!("__Host-vaxel_ticket_{tag}"), &other);
-    assert!(forger.get(&survey.address).await.text.contains("Show who you are"));
+    forger
+        .client
+        .set_cookie(&format!("__Host-vaxel_ticket_{tag}"), &other);
+    assert!(
+        forger
+            .get(&survey.address)
+            .await
+            .text
+            .contains("Show who you are")
+    );
 
     let word = "Guldfisksamlare";
     let filled = [("t.colour", "red"), ("t.why", word)];
     let sent = asa.sends(&survey.address, &filled).await;
     assert_eq!(sent.status, 303, "{}", sent.text);
-    assert!(asa.client.cookie(&format!("__Host-vaxel_ticket_{tag}")).is_none());
+    assert!(
+        asa.client
+            .cookie(&format!("__Host-vaxel_ticket_{tag}"))
+            .is_none()
+    );
     // Spent once, in however many browsers it is.
     let twice = again.get(&survey.address).await;
     assert!(twice.text.contains("Show who you are"), "{}", twice.text);
-    let fields = [("_token", &*twice.token()), ("_proof", &*tag), ("t.colour", "blue"), ("_action", "send.1.0")];
+    let fields = [
+        ("_token", &*twice.token()),
+        ("_proof", &*tag),
+        ("t.colour", "blue"),
+        ("_action", "send.1.0"),
+    ];
     let refused = again.post(&survey.address, &fields).await;
     assert_eq!(refused.status, 422, "{}", refused.text);
-    assert!(refused.text.contains("Ett svar per person"), "{}", refused.text);
+    assert!(
+        refused.text.contains("Ett svar per person"),
+        "{}",
+        refused.text
+    );
     let bo = house.browser();
     house.shows(&bo, &survey.address, &Someone::bo()).await;
     house.has_signed(&bo, &survey.address, &Wish::new()).await;
-    assert_eq!(bo.sends(&survey.address, &[("t.colour", "blue")]).await.status, 303);
+    assert_eq!(
+        bo.sends(&survey.address, &[("t.colour", "blue")])
+            .await
+            .status,
+        303
+    );
     assert_eq!(survey.counts("colour").await, json!({"red": 1, "blue": 1}));
-    let answers = house.anna.surveys("answers", json!({"survey": survey.id})).await.unwrap();
-    assert!(answers["items"].as_array().unwrap().iter().all(|each| each.get("who").is_none()));
+    let answers = house
+        .anna
+        .surveys("answers", json!({"survey": survey.id}))
+        .await
+        .unwrap();
+    assert!(
+        answers["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|each| each.get("who").is_none())
+    );
 
     // What is on the disk and in the log: neither who they are, nor what was signed for whom, nor what was shown for it.
     survey.closes().await;
     let log = house.host.log();
     house.host.stop();
     let number = Someone::asa().personal_number;
-    let mut secrets = vec![number.as_str(), "SVENSSON", word, ticket.as_str(), message, signature];
+    let mut secrets = vec![
+        number.as_str(),
+        "SVENSSON",
+        word,
+        ticket.as_str(),
+        message,
+        signature,
+    ];
     let (proof, cookie) = proof.split_once('~').unwrap();
     let blinded = wish.blinded_before();
     secrets.extend([proof, cookie, blinded.as_str()]);

@@ -117,6 +117,7 @@ const TABLE: &[(&str, Who)] = &[
     ("plugins/surveys/duplicate", Admin),
     ("plugins/surveys/export", Admin),
     ("plugins/surveys/get", Member),
+    ("plugins/surveys/import", Admin),
     ("plugins/surveys/invitations.create", Admin),
     ("plugins/surveys/invitations.list", Admin),
     ("plugins/surveys/invitations.remind", Admin),

@@ -19,7 +19,13 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Starts the stand-in, which ends with this process, and answers the configuration that makes a server know it.
 pub(crate) fn start(flags: &[String]) -> Result<PathBuf> {
     let http = http_port(flags)?;
-    run(cargo().args(["build", "--package", "vaxel-tests", "--bin", "bankid-standin"]))?;
+    run(cargo().args([
+        "build",
+        "--package",
+        "vaxel-tests",
+        "--bin",
+        "bankid-standin",
+    ]))?;
     let folder = root().join("target/doubles");
     if folder.exists() {
         fs::remove_dir_all(&folder).context("clearing what an earlier stand-in left")?;
@@ -64,7 +70,9 @@ fn http_port(flags: &[String]) -> Result<u16> {
             Some(("--http-port", value)) => port = value,
             None if word == "--http-port" => port = words.next().map_or("", String::as_str),
             _ if word == "--lan" || word.starts_with("--config") => {
-                bail!("--with-doubles is for a demo on this machine alone, without --lan and --config")
+                bail!(
+                    "--with-doubles is for a demo on this machine alone, without --lan and --config"
+                )
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! What an operator decides about the doors: limits, proxies, the demo, and the clock they go by.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -116,6 +117,17 @@ pub struct DemoOrganization {
     pub url: String,
     /// Who can be signed in as with one click.
     pub people: Vec<DemoPerson>,
+    /// What can be looked at there without signing in.
+    pub links: Vec<DemoLink>,
+}
+
+/// A page of a demo organization that is open to everybody.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct DemoLink {
+    /// What it is, by language.
+    pub title: BTreeMap<String, String>,
+    /// Where it is.
+    pub url: String,
 }
 
 /// What the start page shows; its presence switches one-click sign-in on (on the loopback HTTP listener only).

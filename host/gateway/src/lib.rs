@@ -11,7 +11,7 @@ mod rate;
 mod rpc;
 mod socket;
 
-pub use config::{DemoInfo, DemoOrganization, DemoPerson, GatewayConfig, GatewayLimits};
+pub use config::{DemoInfo, DemoLink, DemoOrganization, DemoPerson, GatewayConfig, GatewayLimits};
 pub use error::GatewayError;
 pub use gateway::Gateway;
 pub use socket::accept::{accept_socket, socket_options};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use vaxel_core::{OpCx, TenantId, UnixMs};
 use vaxel_crypto::{Secret, random_bytes};
-use vaxel_gateway::{DemoInfo, DemoOrganization, DemoPerson};
+use vaxel_gateway::{DemoInfo, DemoLink, DemoOrganization, DemoPerson};
 
 use self::script::Organization;
 use crate::house::{self, House};
@@ -266,10 +266,15 @@ async fn organization_info(
         (None, Some(tenant)) => house.address_of(&tenant),
         (None, None) => bail!("the demo's organization is gone"),
     };
+    let links = organization.links.iter().map(|link| DemoLink {
+        title: link.title.clone(),
+        url: format!("{url}{}", link.path),
+    });
     Ok(DemoOrganization {
         slug: organization.slug.clone(),
         name: organization.name.clone(),
-        url,
         people,
+        links: links.collect(),
+        url,
     })
 }

@@ -25,6 +25,10 @@ pub(crate) struct Create {
     pub(crate) template: Option<String>,
     #[serde(default)]
     pub(crate) definition: Option<Survey>,
+    /// The last part of its address, where it is to be read; one that nobody guesses where this is left out.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9-]{2,39}$"))]
+    pub(crate) slug: Option<String>,
 }
 
 /// A new survey.
@@ -108,6 +112,8 @@ pub(crate) struct Summary {
     pub(crate) owner: String,
     pub(crate) created_at_ms: u64,
     pub(crate) changed_at_ms: u64,
+    /// How many answers came.
+    pub(crate) answers: u64,
     pub(crate) may_edit: bool,
 }
 
@@ -127,8 +133,10 @@ pub(crate) struct Full {
     pub(crate) summary: Summary,
     pub(crate) definition: Survey,
     pub(crate) faults: Vec<FaultOf>,
-    /// How many answers came.
-    pub(crate) answers: u64,
+    /// Whether the draft says something else than the published version.
+    pub(crate) changed: bool,
+    /// Whether the caller decides who else has part in it.
+    pub(crate) may_share: bool,
     /// Who else has part in it; for its owner.
     pub(crate) shares: Vec<Share>,
 }

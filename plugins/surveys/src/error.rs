@@ -2,7 +2,7 @@
 
 use vaxel_plugin::Error as Fault;
 
-use crate::model::check;
+use crate::model::fault;
 
 /// Why something was refused. The code is what programs read, `Display` what people read.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub(crate) enum SurveyError {
     #[error("at most {max} {what}")]
     Limit { what: &'static str, max: usize },
     #[error("{}", told(.0))]
-    Unpublishable(Vec<check::Fault>),
+    Unpublishable(Vec<fault::Fault>),
     #[error("somebody else has saved this survey meanwhile: fetch it again")]
     SavedMeanwhile,
     #[error("a closed survey stays closed: duplicate it to ask again")]
@@ -34,7 +34,7 @@ pub(crate) type Result<T, E = SurveyError> = std::result::Result<T, E>;
 /// The first faults; an author mends them one by one.
 const FAULTS_TOLD: usize = 8;
 
-fn told(faults: &[check::Fault]) -> String {
+fn told(faults: &[fault::Fault]) -> String {
     let mut text = String::from("it cannot be published yet");
     for (number, fault) in faults.iter().take(FAULTS_TOLD).enumerate() {
         text.push_str(if number == 0 { ": " } else { "; " });
@@ -43,7 +43,7 @@ fn told(faults: &[check::Fault]) -> String {
             text.extend(fault.at.chars().take(40));
             text.push_str(": ");
         }
-        text.push_str(&fault.why);
+        text.push_str(fault.why.text("en"));
     }
     if faults.len() > FAULTS_TOLD {
         text.push_str("; and more");

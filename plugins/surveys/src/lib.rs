@@ -7,6 +7,7 @@ mod answering;
 mod api;
 mod authority;
 mod error;
+mod importing;
 mod invitations;
 mod model;
 mod results;
@@ -54,6 +55,7 @@ methods! {
     "texts" => texts = results::single::texts, (TextsParams) -> Written;
     "answers" => answers = results::single::answers, (AnswersParams) -> Single;
     "export" => export = results::export::export, (ExportParams) -> Exported;
+    "import" => import = importing::import, (importing::ImportParams) -> importing::ImportDone;
     "invitations.create" => invite = invitations::create, (InviteParams) -> Invitations;
     "invitations.list" => invited = invitations::list, (InvitationsParams) -> Invitations;
     "invitations.remind" => remind = invitations::remind, (InvitationsParams) -> Invitations;

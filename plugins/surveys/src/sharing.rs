@@ -7,6 +7,7 @@ use vaxel_plugin::{Empty, clock, identity};
 use crate::api::ShareParams;
 use crate::authority::standing;
 use crate::error::{Result, SurveyError};
+use crate::results::live;
 use crate::store;
 
 /// People who have part in one survey; for more there is a permission.
@@ -36,6 +37,13 @@ pub(crate) fn share(params: ShareParams) -> Result<Empty> {
         .all(|person| person.as_ref().is_some_and(|person| person.active))
     {
         return Err(SurveyError::Missing("person"));
+    }
+    for former in row
+        .shares
+        .iter()
+        .filter(|share| !users.contains(&share.user))
+    {
+        live::unfollow(&params.survey, &former.user)?;
     }
     row.shares = params.shares;
     row.changed_at_ms = clock::now_ms().max(row.changed_at_ms + 1);

@@ -31,15 +31,18 @@ pub(crate) fn create(params: Create) -> Result<Created> {
         }
         (None, None) => templates::empty(params.title.as_deref().unwrap_or_default()),
     };
-    make(survey)
+    make(survey, params.slug)
 }
 
-fn make(survey: Survey) -> Result<Created> {
+fn make(survey: Survey, slug: Option<String>) -> Result<Created> {
     let me = identity::user()?;
     fits(&survey)?;
     let id = storage::new_id("srv");
     // Ten characters without those that are mistaken for each other; who guesses one finds an open door anyway.
-    let slug = readable(&vaxel_plugin::crypto::random(10)?);
+    let slug = match slug {
+        Some(slug) => free(slug)?,
+        None => readable(&vaxel_plugin::crypto::random(10)?),
+    };
     let now = clock::now_ms();
     let row = SurveyRow {
         slug: slug.clone(),
@@ -56,6 +59,24 @@ fn make(survey: Survey) -> Result<Created> {
     storage::put_json(keys::draft(&id), &survey)?;
     storage::put_json(keys::slug(&slug)?, &id)?;
     Ok(Created { id, slug })
+}
+
+/// An address that somebody chose, if it is nobody else's.
+fn free(slug: String) -> Result<String> {
+    let fits = (3..=40).contains(&slug.len())
+        && !slug.starts_with('-')
+        && slug
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !fits {
+        return Err(SurveyError::Invalid(
+            "an address has 3 to 40 letters a to z, digits and hyphens, and begins with no hyphen",
+        ));
+    }
+    match storage::get(keys::slug(&slug)?)? {
+        None => Ok(slug),
+        Some(_) => Err(SurveyError::Invalid("another survey has this address")),
+    }
 }
 
 fn readable(bytes: &[u8]) -> String {
@@ -104,11 +125,13 @@ pub(crate) fn save(params: Save) -> Result<Saved> {
     })
 }
 
+/// In the language of whoever asks.
 fn faults(survey: &Survey) -> Vec<FaultOf> {
+    let language = identity::caller().locale;
     let each = check(survey).into_iter().take(50);
     each.map(|fault| FaultOf {
+        why: fault.why.text(&language).to_owned(),
         at: fault.at,
-        why: fault.why,
     })
     .collect()
 }
@@ -172,9 +195,13 @@ fn keeps_faith(
     });
     match changed {
         Some(question) => Err(SurveyError::Unpublishable(vec![
-            crate::model::check::Fault {
+            crate::model::fault::Fault {
                 at: question.id.clone(),
-                why: "it was a question of another kind: give it a new id".to_owned(),
+                why: [
+                    "den var en fråga av ett annat slag: ge den ett nytt id",
+                    "it was a question of another kind: give it a new id",
+                ]
+                .into(),
             },
         ])),
         None => Ok(()),
@@ -214,14 +241,15 @@ pub(crate) fn list(params: ListParams) -> Result<Listed> {
     for (key, row) in page.entries {
         // What is nobody's business of the caller's is not there.
         if let Ok(standing) = standing(&row) {
-            items.push(summary(&id_of(&key), &row, &standing));
+            items.push(summary(&id_of(&key), &row, &standing)?);
         }
     }
     Ok(Listed { items, next })
 }
 
-fn summary(id: &str, row: &SurveyRow, standing: &Standing) -> Summary {
-    Summary {
+fn summary(id: &str, row: &SurveyRow, standing: &Standing) -> Result<Summary> {
+    let answers = storage::counter(keys::count(id))?;
+    Ok(Summary {
         id: id.to_owned(),
         slug: row.slug.clone(),
         title: row.title.clone(),
@@ -230,8 +258,9 @@ fn summary(id: &str, row: &SurveyRow, standing: &Standing) -> Summary {
         owner: row.owner.clone(),
         created_at_ms: row.created_at_ms,
         changed_at_ms: row.changed_at_ms,
+        answers: u64::try_from(answers).unwrap_or(0),
         may_edit: standing.may_edit().is_ok(),
-    }
+    })
 }
 
 /// As it is now: an end that is past closes.
@@ -249,21 +278,20 @@ pub(crate) fn state(row: &SurveyRow) -> State {
 pub(crate) fn get(params: Get) -> Result<Full> {
     let row = store::survey(&params.survey)?;
     let standing = standing(&row)?;
+    let draft = store::draft(&params.survey)?;
+    let changed = row.version > 0 && store::version(&params.survey, row.version)? != draft;
     let definition = match params.version {
         Some(version) => store::version(&params.survey, version)?,
-        None => store::draft(&params.survey)?,
+        None => draft,
     };
-    let answers = storage::counter(keys::count(&params.survey))?;
+    let may_share = standing.may_share().is_ok();
     Ok(Full {
-        summary: summary(&params.survey, &row, &standing),
+        summary: summary(&params.survey, &row, &standing)?,
         faults: faults(&definition),
         definition,
-        answers: u64::try_from(answers).unwrap_or(0),
-        shares: if standing.may_share().is_ok() {
-            row.shares
-        } else {
-            Vec::new()
-        },
+        changed,
+        may_share,
+        shares: if may_share { row.shares } else { Vec::new() },
     })
 }
 
@@ -285,7 +313,7 @@ pub(crate) fn duplicate(params: One) -> Result<Created> {
             })
             .collect(),
     );
-    make(survey)
+    make(survey, None)
 }
 
 pub(crate) fn templates(_: vaxel_plugin::Empty) -> Result<crate::api::Templates> {

@@ -25,6 +25,7 @@ fn nothing() -> Survey {
         sections: Vec::new(),
         calculations: Vec::new(),
         settings: crate::model::Settings::default(),
+        tint: None,
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Words {
     pub(crate) choose_least: &'static str,
     pub(crate) choose_most: &'static str,
     pub(crate) rank_all: &'static str,
+    pub(crate) preview: &'static str,
+    pub(crate) preview_text: &'static str,
     pub(crate) yes: &'static str,
     pub(crate) no: &'static str,
 }
@@ -82,6 +84,8 @@ static SV: Words = Words {
     choose_least: "Välj minst {}.",
     choose_most: "Välj högst {}.",
     rank_all: "Ge varje rad en egen plats.",
+    preview: "Förhandsgranskning",
+    preview_text: "Så här möter de som svarar enkäten. Inget av det du fyller i sparas som svar.",
     yes: "Ja",
     no: "Nej",
 };
@@ -123,6 +127,8 @@ static EN: Words = Words {
     choose_least: "Choose at least {}.",
     choose_most: "Choose at most {}.",
     rank_all: "Give each line a place of its own.",
+    preview: "Preview",
+    preview_text: "This is how those who answer meet the survey. Nothing that you fill in is kept as an answer.",
     yes: "Yes",
     no: "No",
 };

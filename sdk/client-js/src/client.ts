@@ -16,7 +16,7 @@ export interface CallOptions {
 }
 
 /** Methods that only read, or whose repeat changes nothing: they travel without a key. */
-const KEYLESS = /(^session\/|[./](list|get|history|me|discover|invite_preview|typing|set|mark_read|use|would_touch|health|dead_letters|connections)$)/;
+const KEYLESS = /(^session\/|[./](list|get|history|me|discover|invite_preview|typing|set|mark_read|use|would_touch|health|dead_letters|connections|templates|results|texts|export|looks)$)/;
 
 type Listener<T> = (data: T) => void;
 

@@ -7,4 +7,5 @@ export { Session, type SessionChange, type Token } from './session.ts';
 export type { ByeCode, SocketState } from './socket.ts';
 export { browserWorld, randomKey, type ChannelLike, type SocketLike, type World } from './world.ts';
 export type * as Pages from './pages.ts';
+export type * as Surveys from './surveys.ts';
 export type * from './types.ts';

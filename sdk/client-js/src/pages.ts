@@ -156,10 +156,14 @@ export interface OpenUrl {
 
 export type Action = Submit | OpenUrl;
 
+/** Colours of the host's, all of them as easy to read. */
+export type Tint = 'sea' | 'forest' | 'clay' | 'plum' | 'ink';
+
 export interface PluginPage {
   type: 'Page';
   title: string;
   lang?: string;
+  tint?: Tint;
   body: Element[];
   actions?: Action[];
   refresh_on?: string[];
@@ -172,6 +176,8 @@ export interface PageInfo {
   page: string;
   title: string;
   navigation: boolean;
+  /** Not one that shows nothing without more behind its address. */
+  listed: boolean;
   public: boolean;
 }
 

@@ -1,6 +1,7 @@
 /** The JSON shapes of the Växel API, and which method takes and answers what. */
 
 import type { PageInfo, PluginPage, ShowPage } from './pages.ts';
+import type { SurveyMethods } from './surveys.ts';
 
 export type UserId = string;
 export type GroupId = string;
@@ -96,7 +97,7 @@ export interface PublicInfo {
   tenant: { name: string; slug: string; locale: Locale } | null;
   demo: boolean;
   demo_people?: DemoPerson[];
-  organizations?: { slug: string; name: string; url: string; people: DemoPerson[] }[];
+  organizations?: { slug: string; name: string; url: string; people: DemoPerson[]; links?: { title: Partial<Record<Locale, string>>; url: string }[] }[];
   version: string;
 }
 
@@ -352,7 +353,7 @@ export interface Approvals {
 export type ConnectionSecret = { key?: string; name?: string; password?: string; client_id?: string; client_secret?: string };
 
 /** Every method this client knows, by the name that HTTP and the socket share. */
-export interface Methods {
+export interface Methods extends SurveyMethods {
   'session/login': M<{ login: string; password: string }, SignedIn>;
   'session/refresh': M<Empty, SignedIn>;
   'session/logout': M<Empty, Empty>;
@@ -463,11 +464,14 @@ export interface Events {
     by: UserId;
   };
   'chat.typing': { conversation: ConversationId; user: UserId };
+  'surveys.results.changed': { survey: string };
   'presence.changed': { user: UserId; status: PresenceStatus };
   /** Many changes at once; each is told as `presence.changed` too. */
   'presence.listed': { items: { user: UserId; status: PresenceStatus }[] };
   /** Told to whoever is here; after a gap, `users/me` says what is on. */
   'plugins.switched': { plugin: string; enabled: boolean };
+  /** Told to administrators who are here; `approvals/list` says what waits. */
+  'approvals.changed': Record<string, never>;
 }
 
 export type Topic = keyof Events;

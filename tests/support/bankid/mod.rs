@@ -382,7 +382,10 @@ impl BankId {
             .map(|(reference, order)| (order.started, reference.clone()))
             .collect();
         waiting.sort();
-        waiting.into_iter().map(|(_, reference)| reference).collect()
+        waiting
+            .into_iter()
+            .map(|(_, reference)| reference)
+            .collect()
     }
 
     /// Opens an order as if its code had been scanned: a phone on the same desk as the screen, for people who try things.

@@ -206,7 +206,10 @@ impl Judge {
             }
             let says_who = required.anonymous || required.named;
             if says_who && required.methods.contains(&ProofMethod::Pin) {
-                return broken("/proof/methods", "eid alone: a PIN says nothing of who has it");
+                return broken(
+                    "/proof/methods",
+                    "eid alone: a PIN says nothing of who has it",
+                );
             }
             if required.anonymous && required.named {
                 return broken("/proof/named", "nobody anonymous has a name");

@@ -107,6 +107,9 @@ impl Drawer<'_> {
         let words = self.place.words;
         let html = &mut self.html;
         html.tag("<main id=\"main\" tabindex=\"-1\"");
+        if let Some(tint) = page.tint {
+            html.attribute("data-tint", tint.name());
+        }
         if let Some(lang) = &page.lang {
             html.attribute("lang", lang);
         }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use vaxel_core::{Actor, Locale, OpCx, PluginId, Problem, Reason, RequestId};
 use vaxel_identity::{Tenant, Ticket};
 use vaxel_ops::Refusal;
-use vaxel_runtime::{Caller, PageCall, PageRequest, ShownProof};
+use vaxel_runtime::{Caller, Origin, PageCall, PageRequest, ShownProof};
 
 use super::form::{self, Form, Sent};
 use super::html::{self, Filled, Place};
@@ -212,7 +212,10 @@ impl At {
             query: self.query.clone(),
             sent: None,
         };
-        let mut caller = Caller::default();
+        let mut caller = Caller {
+            origin: Some(Origin::of(self.edge.peer)),
+            ..Caller::default()
+        };
         let mut name = None;
         if let Some(sending) = sending {
             request.sent = Some(sending.told);
@@ -324,9 +327,7 @@ impl At {
         };
         // Before it is spent.
         let proven = stepup::proven(gateway, &self.tenant, &self.plugin, sending.proof.as_ref())?;
-        let response = self
-            .sent(gateway, sending, &filled, proven)
-            .await?;
+        let response = self.sent(gateway, sending, &filled, proven).await?;
         Ok(match ticket {
             Some(ticket) if ticket.was_spent() && response.status().as_u16() < 400 => {
                 stepup::without_ticket(response, &proof)

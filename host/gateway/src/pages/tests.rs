@@ -147,6 +147,14 @@ fn what_does_not_fit_is_told_with_its_place() {
 }
 
 #[test]
+fn a_page_is_drawn_in_one_of_our_colours_and_in_no_other() {
+    let page = |tint: &str| json!({"type": "Page", "title": "x", "tint": tint, "body": []});
+    let html = drawn(&read(&page("forest")).unwrap());
+    assert!(html.contains("data-tint=\"forest\""), "{html}");
+    assert!(read(&page("red")).is_err());
+}
+
+#[test]
 fn inputs_of_several_parts_are_drawn_and_named_part_by_part() {
     let choice = |value: &str| json!({"title": value.to_uppercase(), "value": value});
     let rows = json!([choice("food"), choice("room")]);

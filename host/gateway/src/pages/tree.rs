@@ -59,6 +59,9 @@ pub(crate) struct Page {
     /// The language of its texts (BCP 47), if it is another than the reader's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lang: Option<String>,
+    /// The colour of what is pressed and chosen; the host's own where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tint: Option<Tint>,
     pub(crate) body: Vec<Element>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) actions: Vec<Action>,
@@ -71,6 +74,29 @@ pub(crate) struct Page {
     /// On a public page: who looks has shown who they are, or is asked to by the host, before anything of this is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) proof: Option<RequiredProof>,
+}
+
+/// Colours of the host's, all of them as easy to read as its own, by day and by night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tint {
+    Sea,
+    Forest,
+    Clay,
+    Plum,
+    Ink,
+}
+
+impl Tint {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sea => "sea",
+            Self::Forest => "forest",
+            Self::Clay => "clay",
+            Self::Plum => "plum",
+            Self::Ink => "ink",
+        }
+    }
 }
 
 /// What must have been shown on the host's own pages.

@@ -103,12 +103,10 @@ async fn list_people(
         };
         people.push(PersonalNumber::parse(text).ok_or_else(why)?);
     }
-    let listing = gateway.identity().list_people(
-        &invocation.cx,
-        &params.plugin,
-        &params.purpose,
-        &people,
-    );
+    let listing =
+        gateway
+            .identity()
+            .list_people(&invocation.cx, &params.plugin, &params.purpose, &people);
     let people = listing.await.map_err(refused)?;
     Ok(Listed { people }.into())
 }

@@ -1,5 +1,7 @@
 //! `users/*`: oneself and the people of the organization.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -116,6 +118,7 @@ impl UserView {
 struct Me {
     user: UserView,
     tenant: TenantView,
+    /// All that they may, by a role or without one.
     permissions: Vec<String>,
     /// The plugins that are switched on here.
     plugins: Vec<String>,
@@ -193,15 +196,22 @@ async fn me(gateway: Gateway, invocation: Invocation, _: Nothing) -> Result<Repl
         .identity()
         .permissions_of(tenant, claims.user)
         .map_err(refused)?;
+    // What plugins suggest for everybody, or for administrators, one holds without any role.
+    let suggested = gateway.runtime().permissions(tenant).into_iter();
+    let suggested = suggested.filter(|(_, permission)| {
+        permission.roles.contains("member") || (claims.admin && permission.roles.contains("admin"))
+    });
+    let held: BTreeSet<String> = claims
+        .permissions()
+        .iter()
+        .map(|word| (*word).to_owned())
+        .chain(given.iter().cloned())
+        .chain(suggested.map(|(_, permission)| permission.name))
+        .collect();
     Ok(Me {
         user: UserView::whole(&user),
         tenant: TenantView::of(&invocation.tenant),
-        permissions: claims
-            .permissions()
-            .iter()
-            .map(|word| (*word).to_owned())
-            .chain(given.iter().cloned())
-            .collect(),
+        permissions: held.into_iter().collect(),
         plugins,
     }
     .into())

@@ -121,6 +121,7 @@ impl House {
                 name: "Acme".into(),
                 url: "http://acme.localhost".into(),
                 people: vec![person],
+                links: Vec::new(),
             }],
         };
         let gateway = Gateway::new(

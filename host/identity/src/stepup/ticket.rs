@@ -272,8 +272,6 @@ pub(super) fn forget_key(tx: &mut Tx, place: &Place) -> Result<(), IdentityError
 }
 
 fn decoded(base64: &str) -> Result<Vec<u8>, IdentityError> {
-    let damaged = |_| IdentityError::Damaged {
-        what: KeyRow::WHAT,
-    };
+    let damaged = |_| IdentityError::Damaged { what: KeyRow::WHAT };
     BASE64.decode(base64).map_err(damaged)
 }

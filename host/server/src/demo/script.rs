@@ -1,6 +1,6 @@
 //! The demo's script, and its play: organizations, people, groups and calls, through the ordinary doors.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -40,6 +40,16 @@ pub(super) struct Organization {
     #[serde(default)]
     pub(super) groups: Vec<Group>,
     pub(super) calls: Vec<Call>,
+    #[serde(default)]
+    pub(super) links: Vec<Link>,
+}
+
+/// A page that is open to everybody, under a name in each language.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    pub(super) title: BTreeMap<String, String>,
+    pub(super) path: String,
 }
 
 /// People under one name, by login.
@@ -196,10 +206,8 @@ async fn play(
     let caller = Caller {
         user: Some(by.user),
         admin: by.person.admin,
-        permissions: Default::default(),
         assurance: "password".to_owned(),
-        proof: None,
-        ticket: None,
+        ..Caller::default()
     };
     let reply = house
         .runtime

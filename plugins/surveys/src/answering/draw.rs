@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::Open;
 use super::elements::{element, short};
+use super::person;
 use super::send::action;
-use super::{Open, PAGE, person};
 use crate::error::{Result, SurveyError};
 use crate::model::answer::Mistake;
 use crate::model::flow::{asked, steps, way};
@@ -109,17 +110,30 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Result<Value> {
     if at.begun && place > 0 {
         actions.push(json!({"type": "Action.Submit", "id": action("back", version, number), "title": words.back}));
     }
-    let mut page = json!({
-        "type": "Page",
-        "title": short(&said(&survey.title)),
-        "lang": language,
-        "body": body,
-        "actions": actions,
-    });
-    if let Some(required) = person::required(open, open.link.as_deref())? {
+    let mut page = tinted(
+        open,
+        json!({
+            "type": "Page",
+            "title": short(&said(&survey.title)),
+            "lang": language,
+            "body": body,
+            "actions": actions,
+        }),
+    );
+    if !open.rehearses
+        && let Some(required) = person::required(open, open.link.as_deref())?
+    {
         page["proof"] = required;
     }
     Ok(page)
+}
+
+/// In the survey's colour.
+fn tinted(open: &Open, mut page: Value) -> Value {
+    if let (Some(page), Some(tint)) = (page.as_object_mut(), open.survey.tint) {
+        page.insert("tint".to_owned(), json!(tint));
+    }
+    page
 }
 
 fn text(text: &str) -> Value {
@@ -135,7 +149,7 @@ fn languages(open: &Open) -> Option<Value> {
         .iter()
         .filter(|tag| **tag != open.language);
     let items: Vec<Value> = others
-        .map(|tag| json!({"title": name_of(tag), "url": format!("page:{PAGE}/{}?lang={tag}", open.row.slug)}))
+        .map(|tag| json!({"title": name_of(tag), "url": format!("page:{}/{}?lang={tag}", open.page(), open.place())}))
         .collect();
     // A personal link's own address is not said again; the browser's language decides there.
     let is_shown =
@@ -166,12 +180,15 @@ pub(crate) fn thanks(open: &Open) -> Value {
     } else {
         thanks
     };
-    json!({
-        "type": "Page",
-        "title": words.thanks,
-        "lang": open.language,
-        "body": [{"type": "Vaxel.Notice", "style": "good", "text": said}],
-    })
+    tinted(
+        open,
+        json!({
+            "type": "Page",
+            "title": words.thanks,
+            "lang": open.language,
+            "body": [{"type": "Vaxel.Notice", "style": "good", "text": said}],
+        }),
+    )
 }
 
 /// Instead of questions: why there are none for whoever looks.

@@ -3,8 +3,9 @@
 pub(crate) mod draw;
 pub(crate) mod elements;
 pub(crate) mod person;
+mod preview;
 mod send;
-mod taking;
+pub(crate) mod taking;
 
 use serde_json::Value;
 use vaxel_plugin::pages::Request;
@@ -39,13 +40,16 @@ pub(crate) struct Open {
     pub(crate) language: String,
     /// The personal link that it is answered with.
     pub(crate) link: Option<String>,
+    /// Its author goes through a draft: nothing is taken.
+    pub(crate) rehearses: bool,
 }
 
 pub(crate) fn show(page: &str, request: Request) -> Result<Value> {
-    if page != PAGE {
-        return Err(Error::not_found("there is no such page"));
+    match page {
+        PAGE => Ok(answer(&request)?),
+        preview::PAGE => Ok(preview::show(&request)?),
+        _ => Err(Error::not_found("there is no such page")),
     }
-    Ok(answer(&request)?)
 }
 
 fn answer(request: &Request) -> Result<Value, SurveyError> {
@@ -79,6 +83,7 @@ fn answer(request: &Request) -> Result<Value, SurveyError> {
         survey,
         language,
         link,
+        rehearses: false,
     };
     if matches!(place, Place::Thanks) {
         return Ok(draw::thanks(&open));
@@ -167,6 +172,19 @@ fn refused(open: &Open, place: &Place<'_>) -> Result<Option<SurveyError>, Survey
 impl Open {
     pub(crate) fn words(&self) -> &'static crate::words::Words {
         crate::words::words(&self.language)
+    }
+
+    fn page(&self) -> &'static str {
+        if self.rehearses { preview::PAGE } else { PAGE }
+    }
+
+    /// The first part of its path.
+    fn place(&self) -> &str {
+        if self.rehearses {
+            &self.id
+        } else {
+            &self.row.slug
+        }
     }
 
     pub(crate) fn refuse(&self, code: &'static str, said: &str) -> SurveyError {

@@ -7,13 +7,28 @@ use crate::error::Result;
 use crate::model::moment::day_of;
 use crate::model::settings::Linkage;
 use crate::model::{Answers, Value};
+use crate::results::live;
 use crate::results::release::group_of;
-use crate::store::{self, keys};
 use crate::store::rows::AnswerRow;
+use crate::store::{self, keys};
 
 pub(crate) fn take(open: &Open, answers: Answers) -> Result<()> {
     let who = person::admit(open, open.link.as_deref())?;
     places(open, &answers)?;
+    put(open, answers, who, day_of(clock::now_ms()))?;
+    if open.survey.settings.group_min == 1 {
+        live::tell(&open.id)?;
+    }
+    Ok(())
+}
+
+/// An answer that was given elsewhere, by nobody that is known here.
+pub(crate) fn take_imported(open: &Open, answers: Answers, day: String) -> Result<()> {
+    places(open, &answers)?;
+    put(open, answers, None, day)
+}
+
+fn put(open: &Open, answers: Answers, who: Option<String>, day: String) -> Result<()> {
     let settings = &open.survey.settings;
     let group = group_of(settings, &answers);
     let about = match (&who, settings.linkage) {
@@ -24,7 +39,7 @@ pub(crate) fn take(open: &Open, answers: Answers) -> Result<()> {
     let row = AnswerRow {
         version: open.row.version,
         language: open.language.clone(),
-        day: day_of(clock::now_ms()),
+        day,
         answers,
         who,
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::check_paths::{pages, paths};
 use super::check_question::check_question;
+use super::fault::{Fault, Faults};
 use super::flow::named_by;
 use super::piping::is_id;
 use super::settings::Linkage;
@@ -21,33 +22,6 @@ pub(crate) const GROUPS_MAX: usize = 300;
 pub(crate) const INPUTS_MAX: usize = 150;
 /// What can be chosen on one page.
 pub(crate) const CHOICES_MAX: usize = 1_500;
-
-/// Something that keeps a survey from being published, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The id of a question, a section or a calculation; empty for the survey.
-    pub(crate) at: String,
-    pub(crate) why: String,
-}
-
-/// Where faults are gathered.
-#[derive(Default)]
-pub(crate) struct Faults(pub(crate) Vec<Fault>);
-
-impl Faults {
-    pub(crate) fn add(&mut self, at: &str, why: impl Into<String>) {
-        self.0.push(Fault {
-            at: at.to_owned(),
-            why: why.into(),
-        });
-    }
-
-    pub(crate) fn unless(&mut self, holds: bool, at: &str, why: &str) {
-        if !holds {
-            self.add(at, why);
-        }
-    }
-}
 
 /// All that is wrong with a survey.
 pub(crate) fn check(survey: &Survey) -> Vec<Fault> {
@@ -69,7 +43,11 @@ pub(crate) fn check(survey: &Survey) -> Vec<Fault> {
 }
 
 fn whole(survey: &Survey, faults: &mut Faults) {
-    faults.unless(!survey.title.is_empty(), "", "it needs a title");
+    faults.unless(
+        !survey.title.is_empty(),
+        "",
+        ["den behöver en rubrik", "it needs a title"],
+    );
     let languages: BTreeSet<&String> = survey.languages.iter().collect();
     let fits = !survey.languages.is_empty()
         && survey.languages.len() <= LANGUAGES_MAX
@@ -78,11 +56,20 @@ fn whole(survey: &Survey, faults: &mut Faults) {
     faults.unless(
         fits,
         "",
-        "it needs 1 to 10 different languages, such as sv and en",
+        [
+            "den behöver 1 till 10 olika språk, till exempel sv och en",
+            "it needs 1 to 10 different languages, such as sv and en",
+        ],
     );
     for texts in [&survey.title, &survey.intro, &survey.thanks] {
         if let Some(language) = texts.missing(&survey.languages) {
-            faults.add("", format!("title, introduction or thanks lack {language}"));
+            faults.add(
+                "",
+                [
+                    format!("rubrik, inledning eller tack saknas på {language}"),
+                    format!("title, introduction or thanks lack {language}"),
+                ],
+            );
         }
     }
     let is_short = survey
@@ -90,34 +77,51 @@ fn whole(survey: &Survey, faults: &mut Faults) {
         .0
         .values()
         .all(|text| text.chars().count() <= 200);
-    faults.unless(is_short, "", "a title has at most 200 characters");
+    faults.unless(
+        is_short,
+        "",
+        [
+            "en rubrik har högst 200 tecken",
+            "a title has at most 200 characters",
+        ],
+    );
     for (texts, max) in [(&survey.intro, 4_000), (&survey.thanks, 4_000)] {
         let fits = texts.0.values().all(|text| text.chars().count() <= max);
         faults.unless(
             fits,
             "",
-            "introduction and thanks have at most 4000 characters each",
+            [
+                "inledning och tack har högst 4000 tecken var",
+                "introduction and thanks have at most 4000 characters each",
+            ],
         );
     }
     faults.unless(
         survey.sections.len() <= SECTIONS_MAX,
         "",
-        "at most 50 sections",
+        ["högst 50 avsnitt", "at most 50 sections"],
     );
     let asked = survey
         .questions()
         .filter(|question| question.kind.is_asked())
         .count();
-    faults.unless(asked > 0, "", "it asks nothing yet: add a question");
+    faults.unless(
+        asked > 0,
+        "",
+        [
+            "den frågar inget än: lägg till en fråga",
+            "it asks nothing yet: add a question",
+        ],
+    );
     faults.unless(
         survey.questions().count() <= QUESTIONS_MAX,
         "",
-        "at most 200 questions",
+        ["högst 200 frågor", "at most 200 questions"],
     );
     faults.unless(
         survey.calculations.len() <= CALCULATIONS_MAX,
         "",
-        "at most 30 calculations",
+        ["högst 30 uträkningar", "at most 30 calculations"],
     );
 }
 
@@ -134,12 +138,15 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             is_id(id) && word,
             id,
-            "an id is a letter and then letters, digits or _, at most 32; not min or max",
+            ["ett id är en bokstav och sedan bokstäver, siffror eller _, högst 32; inte min eller max", "an id is a letter and then letters, digits or _, at most 32; not min or max"],
         );
         faults.unless(
             ids.insert(id.as_str()),
             id,
-            "two questions or calculations have this id",
+            [
+                "två frågor eller uträkningar har det här id:t",
+                "two questions or calculations have this id",
+            ],
         );
     }
     let mut sections = BTreeSet::new();
@@ -148,12 +155,25 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             is_id(id) && id != END,
             id,
-            "a section's id is a letter and then letters, digits or _; not end",
+            [
+                "ett avsnitts id är en bokstav och sedan bokstäver, siffror eller _; inte end",
+                "a section's id is a letter and then letters, digits or _; not end",
+            ],
         );
-        faults.unless(sections.insert(id), id, "two sections have this id");
+        faults.unless(
+            sections.insert(id),
+            id,
+            ["två avsnitt har det här id:t", "two sections have this id"],
+        );
         for texts in [&section.title, &section.text] {
             if let Some(language) = texts.missing(&survey.languages) {
-                faults.add(id, format!("a text of the section lacks {language}"));
+                faults.add(
+                    id,
+                    [
+                        format!("en text i avsnittet saknas på {language}"),
+                        format!("a text of the section lacks {language}"),
+                    ],
+                );
             }
         }
         let fits = section
@@ -169,7 +189,10 @@ fn ids<'a>(survey: &'a Survey, faults: &mut Faults) -> BTreeSet<&'a str> {
         faults.unless(
             fits,
             id,
-            "a section's title has at most 200 characters and its text 4000",
+            [
+                "ett avsnitts rubrik har högst 200 tecken och dess text 4000",
+                "a section's title has at most 200 characters and its text 4000",
+            ],
         );
     }
     ids
@@ -180,7 +203,13 @@ fn calculations(survey: &Survey, faults: &mut Faults) {
         let formula = match calculation::parse(&each.formula) {
             Ok(formula) => formula,
             Err(why) => {
-                faults.add(&each.id, format!("its formula cannot be read: {why}"));
+                faults.add(
+                    &each.id,
+                    [
+                        "dess formel går inte att läsa".to_owned(),
+                        format!("its formula cannot be read: {why}"),
+                    ],
+                );
                 continue;
             }
         };
@@ -199,7 +228,10 @@ fn calculations(survey: &Survey, faults: &mut Faults) {
                 None => is_above,
             };
             if !is_number {
-                faults.add(&each.id, format!("its formula names {id}, which is no number: a question that counts, or a calculation above"));
+                faults.add(&each.id, [
+                    format!("dess formel nämner {id}, som inte är ett tal: en fråga som räknas, eller en uträkning ovanför"),
+                    format!("its formula names {id}, which is no number: a question that counts, or a calculation above"),
+                ]);
             }
         }
     }
@@ -209,21 +241,31 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
     let mut judge = |at: &str, condition: &Condition| {
         let is_empty =
             condition.any.is_empty() || condition.any.iter().any(|group| group.all.is_empty());
-        faults.unless(!is_empty, at, "its condition is empty");
+        faults.unless(
+            !is_empty,
+            at,
+            ["dess villkor är tomt", "its condition is empty"],
+        );
         for part in condition.any.iter().flat_map(|group| &group.all) {
             if !ids.contains(part.of.as_str()) {
                 faults.add(
                     at,
-                    format!("its condition names {}, which is not there", part.of),
+                    [
+                        format!("dess villkor nämner {}, som inte finns", part.of),
+                        format!("its condition names {}, which is not there", part.of),
+                    ],
                 );
             }
             if part.is.takes_value() == part.value.is_none() {
                 faults.add(
                     at,
-                    format!(
-                        "its condition on {} compares with nothing, or needs nothing",
-                        part.of
-                    ),
+                    [
+                        format!("dess villkor på {} jämför med ingenting", part.of),
+                        format!(
+                            "its condition on {} compares with nothing, or needs nothing",
+                            part.of
+                        ),
+                    ],
                 );
             }
             if let (Some(question), Some(super::condition::Scalar::Text(wanted))) =
@@ -235,7 +277,10 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
                     _ => true,
                 };
                 if !is_offered {
-                    faults.add(at, format!("its condition asks whether {} is {wanted}, which cannot be chosen there", part.of));
+                    faults.add(at, [
+                        format!("dess villkor frågar om {} är {wanted}, som inte går att välja där", part.of),
+                        format!("its condition asks whether {} is {wanted}, which cannot be chosen there", part.of),
+                    ]);
                 }
             }
         }
@@ -265,7 +310,10 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
             if jump.to != END && !sections.contains(jump.to.as_str()) {
                 faults.add(
                     &section.id,
-                    format!("it jumps to {}, which is not there", jump.to),
+                    [
+                        format!("det hoppar till {}, som inte finns", jump.to),
+                        format!("it jumps to {}, which is not there", jump.to),
+                    ],
                 );
             }
         }
@@ -274,7 +322,10 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
                 if !ids.contains(id) {
                     faults.add(
                         &question.id,
-                        format!("it speaks of {{{id}}}, which is not there"),
+                        [
+                            format!("den talar om {{{id}}}, som inte finns"),
+                            format!("it speaks of {{{id}}}, which is not there"),
+                        ],
                     );
                 }
             }
@@ -285,7 +336,10 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
 fn settings(survey: &Survey, faults: &mut Faults) {
     if survey.settings.linkage == Linkage::Anonymous {
         for question in survey.questions().filter(|each| each.kind.says_who()) {
-            let why = "an address, a number or a signature says who it is of: nothing anonymous can ask for it";
+            let why = [
+                "en adress, ett nummer eller en namnteckning säger vem den hör till: inget anonymt kan fråga efter det",
+                "an address, a number or a signature says who it is of: nothing anonymous can ask for it",
+            ];
             faults.add(&question.id, why);
         }
     }
@@ -293,11 +347,18 @@ fn settings(survey: &Survey, faults: &mut Faults) {
     if let Some(why) = settings.fault() {
         faults.add("", why);
     }
-    faults.unless(settings.quotas.len() <= QUOTAS_MAX, "", "at most 20 quotas");
+    faults.unless(
+        settings.quotas.len() <= QUOTAS_MAX,
+        "",
+        ["högst 20 kvoter", "at most 20 quotas"],
+    );
     faults.unless(
         settings.divide_by.len() <= DIVISIONS_MAX,
         "",
-        "results are divided by at most 3 questions",
+        [
+            "resultat delas upp efter högst 3 frågor",
+            "results are divided by at most 3 questions",
+        ],
     );
     let mut groups = 1_usize;
     for id in &settings.divide_by {
@@ -308,25 +369,34 @@ fn settings(survey: &Survey, faults: &mut Faults) {
             Some(question) => groups = groups.saturating_mul(question.options.len().max(2) + 1),
             None => faults.add(
                 id,
-                "results are divided by single choices, dropdowns and yes-no questions",
+                [
+                    "resultat delas upp efter frågor med ett val, listor och ja–nej-frågor",
+                    "results are divided by single choices, dropdowns and yes-no questions",
+                ],
             ),
         }
     }
     faults.unless(
         groups <= GROUPS_MAX,
         "",
-        "what results are divided by makes more than 300 groups",
+        [
+            "det som resultat delas upp efter ger fler än 300 grupper",
+            "what results are divided by makes more than 300 groups",
+        ],
     );
     let tells = survey.questions().find(|question| question.kind.says_who());
     if let Some(question) = tells.filter(|_| settings.group_min > 1) {
-        faults.add(&question.id, "its answer says who gave it, and people would be told that no answer is shown alone: set group_min to 1");
+        faults.add(&question.id, ["svaret säger vem som gav det, men de som svarar får veta att inget svar visas för sig: ta bort frågan eller låt svar visas ett och ett", "its answer says who gave it, and people would be told that no answer is shown alone: set group_min to 1"]);
     }
     let mut ids = BTreeSet::new();
     for quota in &settings.quotas {
         faults.unless(
             is_id(&quota.id) && ids.insert(&quota.id),
             &quota.id,
-            "each quota has an id of its own",
+            [
+                "varje kvot har ett eget id",
+                "each quota has an id of its own",
+            ],
         );
         let question = survey
             .question(&quota.of)
@@ -335,7 +405,7 @@ fn settings(survey: &Survey, faults: &mut Faults) {
             Kind::YesNo => matches!(quota.option.as_str(), "yes" | "no"),
             _ => question.option(&quota.option).is_some(),
         });
-        faults.unless(is_there && quota.max > 0, &quota.id, "a quota is on an option of a single choice, a dropdown or a yes-no question, and at least 1");
+        faults.unless(is_there && quota.max > 0, &quota.id, ["en kvot gäller ett alternativ i en fråga med ett val, en lista eller en ja–nej-fråga, och är minst 1", "a quota is on an option of a single choice, a dropdown or a yes-no question, and at least 1"]);
     }
 }
 

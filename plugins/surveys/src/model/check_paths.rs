@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{CHOICES_MAX, Faults, INPUTS_MAX};
+use super::check::{CHOICES_MAX, INPUTS_MAX};
+use super::fault::Faults;
 use super::flow::{named_by, questions_behind, steps};
 use super::{Condition, Kind, Survey};
 
@@ -56,30 +57,31 @@ pub(super) fn paths(survey: &Survey, faults: &mut Faults) {
         .collect();
     for (at, reached) in after.iter().enumerate() {
         if reached.contains(&at) {
-            let question = survey
-                .sections
-                .get(at)
-                .and_then(|section| section.questions.last());
-            let last = question.map_or_else(String::new, |question| {
-                format!(", behind question {}", question.id)
-            });
+            let section = survey.sections.get(at);
+            let last = section
+                .and_then(|section| section.questions.last())
+                .map_or("", |question| question.id.as_str());
             faults.add(
                 name(at),
-                format!(
-                    "the jumps of this section lead back to it{last}: nobody would come to the end"
-                ),
+                [
+                    format!("avsnittets hopp leder tillbaka till det, bakom fråga {last}: ingen skulle komma till slutet"),
+                    format!("the jumps of this section lead back to it, behind question {last}: nobody would come to the end"),
+                ],
             );
         }
         let is_reached = at == 0 || after.first().is_some_and(|reached| reached.contains(&at));
         if !is_reached {
-            let question = survey
-                .sections
-                .get(at)
-                .and_then(|section| section.questions.first());
-            let first = question.map_or_else(String::new, |question| {
-                format!(" (question {} and below)", question.id)
-            });
-            faults.add(name(at), format!("no path leads to this section{first}"));
+            let section = survey.sections.get(at);
+            let first = section
+                .and_then(|section| section.questions.first())
+                .map_or("", |question| question.id.as_str());
+            faults.add(
+                name(at),
+                [
+                    format!("ingen väg leder till det här avsnittet (fråga {first} och nedåt)"),
+                    format!("no path leads to this section (question {first} and below)"),
+                ],
+            );
         }
     }
     if !faults.0.is_empty() {
@@ -115,7 +117,12 @@ fn earlier(survey: &Survey, after: &[BTreeSet<usize>], faults: &mut Faults) {
             if !is_before {
                 faults.add(
                     what,
-                    format!("it depends on question {id}, which is asked later or on another path"),
+                    [
+                        format!("den beror på fråga {id}, som kommer senare eller på en annan väg"),
+                        format!(
+                            "it depends on question {id}, which is asked later or on another path"
+                        ),
+                    ],
                 );
             }
         }
@@ -171,7 +178,10 @@ pub(super) fn pages(survey: &Survey, faults: &mut Faults) {
         faults.unless(
             fits,
             &step.of.id,
-            "a section asks at most 150 things with 1500 choices: divide it",
+            [
+                "ett avsnitt frågar högst 150 saker med 1500 val: dela upp det",
+                "a section asks at most 150 things with 1500 choices: divide it",
+            ],
         );
     }
 }

@@ -22,7 +22,7 @@ fn refused(change: impl FnOnce(&mut Survey)) -> (String, String) {
     change(&mut survey);
     let faults = check(&survey);
     let first = faults.first().expect("something is wrong").clone();
-    (first.at, first.why)
+    (first.at, first.why.en)
 }
 
 fn jump(to: &str) -> Jump {

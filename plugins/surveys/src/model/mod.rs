@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod check_paths;
 pub(crate) mod check_question;
 pub(crate) mod condition;
+pub(crate) mod fault;
 pub(crate) mod flow;
 pub(crate) mod moment;
 pub(crate) mod piping;
@@ -42,6 +43,20 @@ pub(crate) struct Survey {
     pub(crate) calculations: Vec<Calculation>,
     #[serde(default)]
     pub(crate) settings: Settings,
+    /// The colour that it is answered in; the host's own where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tint: Option<Tint>,
+}
+
+/// Colours that the host draws pages in, all of them easy to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tint {
+    Sea,
+    Forest,
+    Clay,
+    Plum,
+    Ink,
 }
 
 /// Questions that belong together.

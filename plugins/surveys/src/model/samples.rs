@@ -53,6 +53,7 @@ pub(crate) fn of_sections(sections: Vec<Section>) -> Survey {
         sections,
         calculations: Vec::new(),
         settings: Settings::default(),
+        tint: None,
     }
 }
 

@@ -88,39 +88,56 @@ pub(crate) struct Quota {
 }
 
 impl Settings {
+    /// Whether whoever answers is asked for a link, an account or a proof.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.access != Access::Anyone || !self.step_up.is_empty()
+    }
+
     /// Why these cannot be, or cannot be kept.
-    pub(crate) fn fault(&self) -> Option<&'static str> {
-        let asks = self.access != Access::Anyone || !self.step_up.is_empty();
+    pub(crate) fn fault(&self) -> Option<[&'static str; 2]> {
+        let asks = self.asks_who();
         match self.linkage {
-            Linkage::Unlinked if asks => Some(
+            Linkage::Unlinked if asks => Some([
+                "den som behöver en länk, ett konto eller ett bevis svarar inte utan koppling: välj konfidentiellt, pseudonymt eller med namn",
                 "whoever is asked for a link, an account or a proof is not unlinked: choose confidential, pseudonymous or named",
-            ),
+            ]),
             Linkage::Anonymous
                 if self.access != Access::Anyone || !self.asks_eid() || self.asks_pin() =>
             {
-                Some(
+                Some([
+                    "anonyma svar kräver e-legitimation och inget annat: en länk, ett konto eller en PIN-kod skulle säga vems de är, eller låta en person svara två gånger",
                     "anonymous answers need an electronic identity and nothing else: a link, an account or a PIN would say whose they are, or let one person answer twice",
-                )
+                ])
             }
-            Linkage::Confidential if !asks => {
-                Some("one answer per person needs a personal link, an account or a proof")
-            }
+            Linkage::Confidential if !asks => Some([
+                "ett svar per person kräver en personlig länk, ett konto eller ett bevis",
+                "one answer per person needs a personal link, an account or a proof",
+            ]),
             Linkage::Pseudonymous if self.access != Access::Members && self.step_up.is_empty() => {
-                Some("pseudonymous answers need an account or a proof")
+                Some([
+                    "pseudonyma svar kräver ett konto eller ett bevis",
+                    "pseudonymous answers need an account or a proof",
+                ])
             }
-            Linkage::Named if self.access == Access::Anyone && !self.names_by_eid() => Some(
+            Linkage::Named if self.access == Access::Anyone && !self.names_by_eid() => Some([
+                "svar med namn kräver en personlig länk, ett konto eller e-legitimation och inget annat",
                 "named answers need a personal link, an account, or an electronic identity and nothing else",
-            ),
-            Linkage::Named if self.group_min > 1 => {
-                Some("named answers are shown one by one: group_min is 1")
-            }
-            _ if self.asks_pin() && self.access == Access::Anyone => {
-                Some("whoever has a PIN can show it: a PIN belongs to a personal link or an account")
-            }
+            ]),
+            Linkage::Named if self.group_min > 1 => Some([
+                "svar med namn visas ett och ett: minsta grupp är 1",
+                "named answers are shown one by one: group_min is 1",
+            ]),
+            _ if self.asks_pin() && self.access == Access::Anyone => Some([
+                "den som har en PIN-kod kan visa den för andra: en PIN-kod hör till en personlig länk eller ett konto",
+                "whoever has a PIN can show it: a PIN belongs to a personal link or an account",
+            ]),
             _ if self.group_min == 0 || self.group_min > GROUP_MIN_MAX => {
-                Some("group_min is 1 to 100")
+                Some(["minsta grupp är 1 till 100", "group_min is 1 to 100"])
             }
-            _ if self.answers_max == Some(0) => Some("answers_max is at least 1"),
+            _ if self.answers_max == Some(0) => Some([
+                "högsta antalet svar är minst 1",
+                "answers_max is at least 1",
+            ]),
             _ => None,
         }
     }

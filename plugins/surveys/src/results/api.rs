@@ -37,6 +37,8 @@ pub(crate) struct Results {
     pub(crate) came: u64,
     /// Those that wait until enough of their group have come.
     pub(crate) waiting: u64,
+    /// Those that were given elsewhere and brought along.
+    pub(crate) imported: u64,
     pub(crate) group_min: u32,
     /// One; or one for each option of what is divided by.
     pub(crate) groups: Vec<GroupResults>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod export;
+pub(crate) mod live;
 pub(crate) mod looks;
 pub(crate) mod release;
 pub(crate) mod single;

@@ -5,6 +5,7 @@ use vaxel_plugin::schedule::{self, Job};
 use vaxel_plugin::storage::Order;
 use vaxel_plugin::{Error, Progress, storage};
 
+use super::live;
 use super::sums::Sums;
 use crate::answering::person;
 use crate::error::Result;
@@ -145,7 +146,7 @@ fn release(
         let random = format!("{}{}", keys::released(id), store::random_hex(16)?);
         storage::put_json_about(random, &row, &about)?;
     }
-    Ok(())
+    live::tell(id)
 }
 
 /// What is to be done behind the end of a survey, at once but apart.

@@ -6,9 +6,9 @@ use vaxel_plugin::storage::Order;
 use vaxel_plugin::{identity, storage};
 
 use super::api::{Chosen, Count, GroupResults, QuestionResults, Results, ResultsParams};
-use super::looks;
 use super::release;
 use super::sums::{Sum, Sums};
+use super::{live, looks};
 use crate::authority::{SENSITIVE, Standing, standing};
 use crate::error::{Result, SurveyError};
 use crate::model::{Kind, Question, Survey, Texts};
@@ -114,6 +114,7 @@ pub(crate) fn results(params: ResultsParams) -> Result<Results> {
         .collect::<Vec<_>>();
     by.extend(params.divide_by.clone());
     looks::note(&params.survey, "results", by)?;
+    live::follow(&params.survey, &identity::user()?)?;
     let all = all_sums(&params.survey)?;
     let released: u64 = all.iter().map(|sums| sums.answers).sum();
     let came = u64::try_from(storage::counter(keys::count(&params.survey))?).unwrap_or(0);
@@ -145,6 +146,7 @@ pub(crate) fn results(params: ResultsParams) -> Result<Results> {
     Ok(Results {
         came,
         waiting: came.saturating_sub(released),
+        imported: u64::try_from(storage::counter(keys::imported(&params.survey))?).unwrap_or(0),
         group_min: looked.group_min,
         groups: groups.collect(),
         divide_by: looked.survey.settings.divide_by.clone(),

@@ -57,6 +57,11 @@ pub(crate) fn count(id: &str) -> String {
     format!("n/{id}")
 }
 
+/// How many of them were brought along from elsewhere.
+pub(crate) fn imported(id: &str) -> String {
+    format!("m/{id}")
+}
+
 pub(crate) fn quota(id: &str, quota: &str) -> String {
     format!("q/{id}/{quota}")
 }

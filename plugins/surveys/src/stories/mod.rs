@@ -2,6 +2,7 @@
 
 mod answering;
 mod asking;
+mod authors;
 mod groups;
 mod proving;
 mod schemas;

@@ -17,7 +17,8 @@ fn a_page_says_what_is_to_be_proven_before_it_is_shown() {
     );
     let page = house.page(&eid.slug, None).unwrap();
     let purpose = format!("answer/{}", eid.id);
-    let required = json!({"purpose": purpose, "methods": ["eid"], "anonymous": false, "named": false});
+    let required =
+        json!({"purpose": purpose, "methods": ["eid"], "anonymous": false, "named": false});
     assert_eq!(page["proof"], required);
     let open = asks(&house, json!({}));
     assert!(house.page(&open.slug, None).unwrap().get("proof").is_none());
@@ -142,7 +143,10 @@ fn a_named_answer_behind_an_eid_carries_what_only_the_host_can_turn_into_a_name(
         json!({"step_up": ["bankid"], "linkage": "named", "group_min": 1}),
     );
     let purpose = format!("answer/{}", open.id);
-    assert_eq!(house.page(&open.slug, None).unwrap()["proof"]["named"], true);
+    assert_eq!(
+        house.page(&open.slug, None).unwrap()["proof"]["named"],
+        true
+    );
     house.mock.proven(&purpose, "bankid", Some("p1"));
     house.answers(&open, json!({"c": "red"})).unwrap();
     house.results(&open, json!({}));

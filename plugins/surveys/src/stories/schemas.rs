@@ -75,6 +75,15 @@ fn every_method_keeps_to_its_own_schemas() {
     call("answers", one.clone());
     call("export", json!({"survey": made["id"], "format": "csv"}));
     call("looks", one.clone());
+    let anyone = call(
+        "create",
+        json!({"definition": definition(json!([colour("c")]), json!({}))}),
+    );
+    call("publish", json!({"survey": anyone["id"]}));
+    call(
+        "import",
+        json!({"survey": anyone["id"], "answers": [{"day": "1970-01-01", "inputs": {"c": "red"}}]}),
+    );
     call("close", one);
     let all: BTreeSet<String> = description["methods"]
         .as_object()

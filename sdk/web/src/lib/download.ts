@@ -1,8 +1,8 @@
 /** Files that are made here from what is shown, and saved by the browser. */
 
-/** Hands a text over to be saved under a name. */
-export function download(name: string, type: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Hands a text or bytes over to be saved under a name. */
+export function download(name: string, type: string, content: BlobPart): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

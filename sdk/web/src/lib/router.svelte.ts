@@ -32,6 +32,12 @@ class Router {
     return /^\/plugins\/([a-z][a-z0-9-]*)/.exec(this.path)?.[1];
   }
 
+  /** `/surveys/<survey>/<part>`. */
+  get survey(): { id: string; part: string } | undefined {
+    const [, id, part] = /^\/surveys\/(srv_[0-9a-f]+)(?:\/([a-z]*))?\/?$/.exec(this.path) ?? [];
+    return id === undefined ? undefined : { id, part: part ?? '' };
+  }
+
   /** `/x/<plugin>/<page>/<path>`. */
   get page(): { plugin: string; page: string; path: string } | undefined {
     const [, plugin, page, path] = /^\/x\/([^/]+)\/([^/]+)(?:\/(.*))?$/.exec(this.path) ?? [];
@@ -77,3 +83,4 @@ function decoded(path: string): string {
 export const router = new Router();
 export const chatPath = (conversation: string) => `/chat/${encodeURIComponent(conversation)}`;
 export const pluginPath = (plugin: string, part = '') => `/plugins/${plugin}${part && `/${part}`}`;
+export const surveyPath = (survey: string, part = '') => `/surveys/${survey}${part && `/${part}`}`;

@@ -16,6 +16,7 @@ export interface Place {
 export function places(): Place[] {
   const { nav } = i18n.t;
   const list: Place[] = [session.has('chat') ? { id: 'chat', path: '/', name: nav.chat, icon: 'chat' } : { id: 'home', path: '/', name: nav.home, icon: 'home' }];
+  if (surveys()) list.push({ id: 'surveys', path: '/surveys', name: nav.surveys, icon: 'survey' });
   for (const { plugin, page, title } of pages.shown) {
     list.push({ id: `page:${plugin}/${page}`, path: `/x/${plugin}/${page}`, name: title, icon: 'page' });
   }
@@ -27,6 +28,9 @@ export function places(): Place[] {
   return list;
 }
 
+/** Whether there are surveys here for this person. */
+const surveys = () => session.has('surveys') && (session.me?.permissions.some((permission) => permission.startsWith('surveys.')) ?? false);
+
 /** Which place an address belongs to; undefined where nothing is. */
 export function placeOf(segment: string): string | undefined {
   if (segment === '' || segment === 'login' || segment === 'invite') return session.has('chat') ? 'chat' : 'home';
@@ -34,6 +38,7 @@ export function placeOf(segment: string): string | undefined {
   if (segment === 'chat') return session.has('chat') ? 'chat' : 'home';
   // Also one that is gone: whoever is on it is told so.
   if (segment === 'x') return router.page && `page:${router.page.plugin}/${router.page.page}`;
+  if (segment === 'surveys') return surveys() ? 'surveys' : undefined;
   if (segment === 'people' || segment === 'plugins') return session.admin ? segment : undefined;
   return segment === 'settings' ? 'settings' : undefined;
 }
