@@ -289,7 +289,7 @@ pub(crate) fn plugin_switched(plugin: &PluginId, enabled: bool) -> Bytes {
 
 /// Something waits for a second administrator, or does no more. What it is, they ask.
 pub(crate) fn approvals_changed() -> Bytes {
-    ephemeral("approvals.changed", "{}")
+    ephemeral("approvals.changed", b"{}")
 }
 
 #[cfg(test)]
