@@ -180,11 +180,16 @@ fn cargo_test() -> Command {
 fn test_programs() -> Result<Vec<String>> {
     let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: Value = serde_json::from_str(&metadata).context("reading cargo's metadata")?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let within = |value: &Value, name: &str| value.get(name)?.as_array().cloned();
+    let packages = within(&metadata, "packages").context("no packages")?;
+    let targets = packages
+        .iter()
+        .flat_map(|package| within(package, "targets"));
+    let tests = targets.flatten().filter(|target| {
+        within(target, "kind").is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"))
+    });
     Ok(tests
-        .filter_map(|target| Some(target["name"].as_str()?.to_owned()))
+        .filter_map(|target| Some(target.get("name")?.as_str()?.to_owned()))
         .collect())
 }
 

@@ -1,5 +1,12 @@
 //! Storage over real files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
+
 mod backup;
 mod basics;
 mod blobs;

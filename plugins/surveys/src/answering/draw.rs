@@ -122,8 +122,9 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Result<Value> {
     );
     if !open.rehearses
         && let Some(required) = person::required(open, open.link.as_deref())?
+        && let Some(page) = page.as_object_mut()
     {
-        page["proof"] = required;
+        page.insert("proof".to_owned(), required);
     }
     Ok(page)
 }
