@@ -8,9 +8,6 @@
     reason = "a test fails fast"
 )]
 
-#[path = "eid_surveys.rs"]
-mod eid_surveys;
-
 use std::path::Path;
 
 use http::Method;
@@ -24,15 +21,15 @@ use vaxel_tests::{HostOptions, Person, SMALL_LOG, TestHost, patiently, scan};
 const PHONE: &str = "Mozilla/5.0 (Linux; Android 14) Mobile";
 
 /// A server that knows the stand-in, with the plugin `paged` switched on for acme, which has a certificate.
-struct House {
-    host: TestHost,
-    anna: Person,
-    bankid: BankId,
+pub(crate) struct House {
+    pub(crate) host: TestHost,
+    pub(crate) anna: Person,
+    pub(crate) bankid: BankId,
     _roots: tempfile::TempDir,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with("").await
     }
 
@@ -89,7 +86,7 @@ impl House {
             .unwrap()
     }
 
-    fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         Browser {
             client: self.host.client("acme"),
             agent: "Mozilla/5.0 (X11; Linux x86_64)",

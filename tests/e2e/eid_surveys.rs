@@ -1,12 +1,20 @@
 //! Surveys behind PIN and BankID, as people without script answer them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails fast"
+)]
+
 use serde_json::{Value, json};
 use vaxel_tests::bankid::Someone;
 use vaxel_tests::blind::Wish;
 use vaxel_tests::browser::{Browser, Page};
 use vaxel_tests::scan;
 
-use super::House;
+use crate::eid::House;
 
 fn colour() -> Value {
     json!([

@@ -12,6 +12,7 @@ mod demo;
 mod disk_full;
 mod durability;
 mod eid;
+mod eid_surveys;
 mod faults;
 mod first_plugin;
 mod from_empty;

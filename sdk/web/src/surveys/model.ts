@@ -110,7 +110,11 @@ export function earlier(definition: Definition, section: number, at: number): Qu
 }
 
 /** Which linkages fit who may answer; the strongest first. */
-export function linkages(access: Surveys.Access, proof: boolean): Surveys.Linkage[] {
+export function linkages(access: Surveys.Access, proofs: string[]): Surveys.Linkage[] {
+  const proof = proofs.length > 0;
+  // A PIN says nothing of who has it.
+  const byEid = proof && !proofs.includes('pin');
+  if (access === 'anyone' && byEid) return ['anonymous', 'confidential', 'pseudonymous', 'named'];
   if (access === 'anyone') return proof ? ['confidential', 'pseudonymous'] : ['unlinked'];
   if (access === 'link') return proof ? ['confidential', 'pseudonymous', 'named'] : ['confidential', 'named'];
   return ['confidential', 'pseudonymous', 'named'];
@@ -118,8 +122,9 @@ export function linkages(access: Surveys.Access, proof: boolean): Surveys.Linkag
 
 /** Settings that fit each other again after one of them has changed. */
 export function settle(settings: Surveys.Settings): void {
-  const possible = linkages(settings.access, settings.step_up.length > 0);
-  if (!possible.includes(settings.linkage)) settings.linkage = possible[0] ?? 'unlinked';
+  const possible = linkages(settings.access, settings.step_up);
+  // Anonymity has a price (script, lost tickets), so it is chosen and not come by.
+  if (!possible.includes(settings.linkage)) settings.linkage = possible.find((each) => each !== 'anonymous') ?? 'unlinked';
   if (settings.linkage === 'named') settings.group_min = 1;
 }
 

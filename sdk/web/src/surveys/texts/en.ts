@@ -169,6 +169,7 @@ export const en = {
     linkageLead: 'Those who answer read this before the first question.',
     linkages: {
       unlinked: { name: 'As nobody in particular', text: 'The answer is kept with its day. Nobody asks who one is.' },
+      anonymous: { name: 'Anonymously', text: 'Everybody shows who they are and gets a ticket that nobody can tell from another. The answer comes with the ticket alone: not even the server knows whose it is. It needs script in the browser, and a lost ticket is not replaced.' },
       confidential: { name: 'In confidence', text: 'It is noted that somebody has answered, apart from what. The note is forgotten when the survey is closed.' },
       pseudonymous: { name: 'Under a pseudonym', text: 'The answer is kept under a name that exists in this survey alone.' },
       named: { name: 'By name', text: 'The answer is kept with who gave it, and is shown so.' },

@@ -171,6 +171,7 @@ export const sv: SurveyTexts = {
     linkageLead: 'Det här får de som svarar läsa före första frågan.',
     linkages: {
       unlinked: { name: 'Som ingen särskild', text: 'Svaret sparas med dagen. Ingen frågar vem man är.' },
+      anonymous: { name: 'Anonymt', text: 'Var och en visar vem hen är och får en biljett som ingen kan skilja från en annan. Bara biljetten följer med svaret: inte ens servern vet vems det är. Det kräver skript i webbläsaren, och en biljett som kommit bort ersätts inte.' },
       confidential: { name: 'Konfidentiellt', text: 'Det noteras att någon har svarat, skilt från vad. Noteringen glöms när enkäten stängs.' },
       pseudonymous: { name: 'Under pseudonym', text: 'Svaret sparas under ett namn som bara finns i den här enkäten.' },
       named: { name: 'Med namn', text: 'Svaret sparas med vem som gav det, och visas så.' },
