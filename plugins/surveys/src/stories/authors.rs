@@ -133,7 +133,10 @@ fn whoever_looks_at_results_is_told_when_they_move_and_not_of_single_answers() {
     let open = house.asks(definition(json!([colour("c")]), json!({"group_min": 2})));
     house.results(&open, json!({}));
     let audience = format!("r/{}", open.id);
-    assert_eq!(house.mock.audience(&audience), [house.greta.clone()]);
+    assert_eq!(
+        house.mock.audience(&audience),
+        std::slice::from_ref(&house.greta)
+    );
     house.told();
     house.answers(&open, json!({"c": "red"})).unwrap();
     house.job("release", "");
