@@ -55,6 +55,7 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("seccompiler", &["vaxel-runtime"]),
     ("flate2", &["vaxel-runtime"]),
     ("chacha20poly1305", &["vaxel-crypto"]),
+    ("crypto-bigint", &["vaxel-crypto"]),
     ("argon2", &["vaxel-crypto"]),
     ("hkdf", &["vaxel-crypto"]),
     ("jsonwebtoken", &["vaxel-identity"]),

@@ -316,6 +316,43 @@ async fn a_plugin_that_is_erased_takes_its_connections_along_and_gives_the_token
 }
 
 #[tokio::test]
+async fn tokens_of_what_was_erased_or_disconnected_are_given_back_whatever_ends_the_server() {
+    let (outside, host, anna, bertil) = both().await;
+    connects_account(&outside, &anna).await;
+    connects(&anna, "own", client()).await.unwrap();
+    for person in [&anna, &bertil] {
+        let back = agrees(&outside, person, "own", json!({})).await;
+        assert_eq!(comes_back(&person.client, &back).await, "made");
+    }
+    let is_token = |one: &String| !one.starts_with("code");
+    let mut given: Vec<_> = outside.oauth.given().into_iter().filter(is_token).collect();
+    assert_eq!(given.len(), 6);
+    outside.oauth.takes_back(false);
+    disconnects(&bertil, "own").await.unwrap();
+    let erase = json!({"plugin": "outside", "erase": true});
+    anna.client.call("plugins/uninstall", erase).await.unwrap();
+    outside.was_asked("/revoke", 6).await;
+    host.kill9();
+    assert!(outside.oauth.revoked().is_empty());
+    outside.oauth.takes_back(true);
+    host.serve();
+    given.sort();
+    patiently("the tokens to be given back", async {
+        loop {
+            let mut back = outside.oauth.revoked();
+            back.sort();
+            // One whose answer was lost is given back twice.
+            back.dedup();
+            if back == given {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn everybody_has_their_own_where_the_plugin_says_so() {
     let (outside, _host, anna, bertil) = both().await;
     // An administrator registers the client; an organization's connection is theirs alone.

@@ -8,6 +8,8 @@
     reason = "a test fails fast"
 )]
 
+mod eid_surveys;
+
 use std::path::Path;
 
 use http::Method;
@@ -354,6 +356,7 @@ async fn a_proof_that_does_not_hold_is_none() {
         Forgery::Revoked,
         Forgery::OtherNonce,
         Forgery::NoResponder,
+        Forgery::OtherResponder,
         Forgery::OtherText,
         Forgery::OtherPerson,
     ] {
@@ -381,6 +384,7 @@ async fn a_proof_that_does_not_hold_is_none() {
         "the certificate was revoked",
         "the nonce is another signature's",
         "its signer is no responder under the root",
+        "its signer is another authority's responder",
         "what was signed is not what was shown",
         "another person signed",
     ] {

@@ -69,6 +69,9 @@ async fn an_administrator_sees_what_a_plugin_used_and_the_audit_agrees() {
     let told = host.command(&["plugin", "use", "chat", "--tenant", "acme", "--json"]);
     let told: Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(told["items"][0]["plugin"], "chat");
+    assert!(told["items"][0]["stored_bytes"].as_u64().unwrap() > 0);
+    let words = host.command(&["plugin", "use", "--tenant", "acme"]).stdout;
+    assert!(words.contains(" KiB stored"), "{words}");
     let verified = host.command(&["audit", "verify"]);
     assert!(
         verified.stdout.contains("ok    acme"),

@@ -41,6 +41,15 @@ impl Page {
         Some(rest.split_once('"').unwrap().0.to_owned())
     }
 
+    /// What stands between two pieces of text.
+    pub fn between(&self, before: &str, after: &str) -> String {
+        let (_, rest) = self
+            .text
+            .split_once(before)
+            .unwrap_or_else(|| panic!("no {before} in {}", self.text));
+        rest.split_once(after).unwrap().0.to_owned()
+    }
+
     pub fn sent_to(&self) -> &str {
         self.location
             .as_deref()
@@ -91,19 +100,39 @@ impl Browser {
     }
 
     pub async fn chooses(&self, purpose: &str, how: &str) -> Page {
-        let path = format!("/p/paged/guarded/{purpose}");
-        let asked = self.get(&path).await;
+        self.chooses_at(&format!("/p/paged/guarded/{purpose}"), how)
+            .await
+    }
+
+    /// Chooses how at a page that asks who looks.
+    pub async fn chooses_at(&self, path: &str, how: &str) -> Page {
+        let asked = self.get(path).await;
         assert!(asked.text.contains("Show who you are"), "{}", asked.text);
         assert!(!asked.text.contains("Only for those"), "{}", asked.text);
-        self.post(&path, &[("_token", &asked.token()), ("_step", how)])
+        self.post(path, &[("_token", &asked.token()), ("_step", how)])
             .await
     }
 
     pub async fn types(&self, purpose: &str, pin: &str) -> Page {
-        let path = format!("/p/paged/guarded/{purpose}");
-        let asked = self.get(&path).await;
+        self.types_at(&format!("/p/paged/guarded/{purpose}"), pin)
+            .await
+    }
+
+    pub async fn types_at(&self, path: &str, pin: &str) -> Page {
+        let asked = self.get(path).await;
         let fields = [("_token", &*asked.token()), ("_pin", pin), ("_step", "pin")];
-        self.post(&path, &fields).await
+        self.post(path, &fields).await
+    }
+
+    /// Fills in the page at a path, with the proof that this browser holds for it, and presses its first button.
+    pub async fn sends(&self, path: &str, filled: &[(&str, &str)]) -> Page {
+        let page = self.get(path).await;
+        let hidden = |name| page.hidden(name).unwrap_or_default();
+        let (token, proof, action) = (page.token(), hidden("_proof"), hidden("_action"));
+        let mut fields = vec![("_token", &*token), ("_proof", &*proof)];
+        fields.extend(filled);
+        fields.push(("_action", &*action));
+        self.post(path, &fields).await
     }
 
     /// Looks until the order has ended, and answers that page.

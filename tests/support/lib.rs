@@ -10,6 +10,7 @@
 
 pub mod bankid;
 mod binary;
+pub mod blind;
 pub mod browser;
 mod host;
 pub mod oauth;

@@ -28,6 +28,7 @@ struct State {
     all: Vec<String>,
     revoked: Vec<String>,
     lifetime_s: Option<u64>,
+    takes_nothing_back: bool,
 }
 
 impl OAuth {
@@ -84,6 +85,11 @@ impl OAuth {
         state.access.clear();
     }
 
+    /// Whether its page for giving tokens back is out of order from now on.
+    pub fn takes_back(&self, takes_back: bool) {
+        self.0.lock().unwrap().takes_nothing_back = !takes_back;
+    }
+
     pub(crate) fn answer(&self, seen: &Seen) -> Reply {
         let asked = form(&seen.body);
         let mut state = self.0.lock().unwrap();
@@ -91,6 +97,9 @@ impl OAuth {
             return Reply::json(401, &json!({"error": "invalid_client"}));
         }
         if seen.path == "/revoke" {
+            if state.takes_nothing_back {
+                return Reply::json(503, &json!({}));
+            }
             let token = asked["token"].clone();
             state.access.retain(|one| *one != token);
             state.refresh.retain(|one| *one != token);

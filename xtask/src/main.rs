@@ -3,6 +3,7 @@
 mod bench;
 mod bindings;
 mod conform;
+mod doubles;
 mod fingerprint;
 mod groups;
 mod guests;

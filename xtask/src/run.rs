@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::shell::{announce, cargo, command, root, run as run_command};
-use crate::{guests, web};
+use crate::{doubles, guests, web};
 
 pub(crate) const HELP: &str = "\
 cargo xtask run [-- FLAGS]
@@ -21,7 +21,7 @@ the server with demo data. Ctrl-C stops it. Flags:
   --https-port N     the TLS listener (default: 8443)
   --admin-port N     health and metrics, on loopback (default: 9090)
   --lan              reachable from other machines: HTTPS only, random passwords
-  --with-doubles     also starts stand-ins of outside parties; so far there are none to stand in for
+  --with-doubles     also starts a stand-in for BankID with a phone as a page, and a survey that asks for it
 
 Further flags of `vaxel serve`: --config FILE, --dev, --plugins DIR, --log-format FORMAT, --json.";
 
@@ -49,11 +49,6 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if flags.fresh {
         throw_away(&root().join(&flags.data))?;
     }
-    if flags.with_doubles {
-        println!(
-            "--with-doubles: the server speaks to no outside party yet, so there are no stand-ins to start."
-        );
-    }
     let steps = 4;
     announce(1, steps, "Plugins");
     guests::stage_all()?;
@@ -71,6 +66,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         .args(["serve", "--demo", "--data"])
         .arg(&flags.data)
         .args(&flags.others);
+    if flags.with_doubles {
+        server.arg("--config").arg(doubles::start(&flags.others)?);
+    }
     // The server takes this process over, so that Ctrl-C and SIGTERM reach it and nobody between.
     Err(server.exec()).context("starting the server")
 }

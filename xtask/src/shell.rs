@@ -15,7 +15,11 @@ pub(crate) fn root() -> PathBuf {
 
 /// The active toolchain's cargo: the one that runs us.
 pub(crate) fn cargo() -> Command {
-    command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let mut cargo = command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    // It comes from .cargo/config.toml, where the inner cargo finds it again; inherited, it would look like a change of
+    // the environment and compile the crypto library and all on top of it anew.
+    cargo.env_remove("AWS_LC_SYS_NO_JITTER_ENTROPY");
+    cargo
 }
 
 /// A command that starts in the repository's root.

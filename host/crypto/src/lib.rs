@@ -1,5 +1,6 @@
 //! Keys and what they seal: master, tenant and erasure keys, purposes, secrets, signatures and password hashes.
 
+mod blind_signature;
 mod error;
 mod keydisk;
 mod keyring;
@@ -10,6 +11,7 @@ mod seal;
 mod secret;
 mod signing;
 
+pub use blind_signature::{BlindSigner, verify_unblinded};
 pub use error::CryptoError;
 pub use keyring::{ErasureKey, Keyring};
 pub use master::{MasterKey, MasterKeySource};

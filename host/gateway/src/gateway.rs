@@ -130,6 +130,12 @@ impl Gateway {
         self.fanout().tell(tenant, &frame);
     }
 
+    /// Tells the administrators of a tenant who are here that there is something to look at.
+    pub(crate) fn tell_approvals_changed(&self, tenant: TenantId) {
+        self.fanout()
+            .tell_administrators(tenant, &frame::approvals_changed());
+    }
+
     /// Where the process is between start and end.
     pub fn health(&self) -> &Health {
         &self.0.health

@@ -1,5 +1,6 @@
 //! The gateway over real sockets.
 
+mod crowd;
 mod doors;
 mod framing;
 mod secure;

@@ -47,7 +47,8 @@ pub use roles::{Holder, Role};
 pub use session::SignedIn;
 pub use stepup::{
     BROWSER_PROOF_MS, BankIdState, Binding, EidBegun, EidBudget, EidConfig, EidLook, EidRequest,
-    EidView, Eids, NewProof, PIN_DIGITS, PROOF_MS, Proof, StepUpError, TakenProof, browser_binding,
+    EidView, Eids, NAMES_MAX, NewProof, PIN_DIGITS, PROOF_MS, Proof, StepUpError, TakenProof,
+    Ticket, TicketGiven, TicketSpending, browser_binding,
 };
 pub use token::Claims;
 pub use user::{NewUser, User, UserPage};

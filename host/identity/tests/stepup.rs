@@ -53,6 +53,7 @@ impl Desk {
             method: "pin",
             pseudonym: None,
             binding,
+            for_ticket: false,
         };
         let made = self.house.identity.issue_proof(self.tenant, new);
         made.await.unwrap().expose().clone()

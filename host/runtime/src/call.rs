@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use vaxel_core::{Actor, AlarmLevel, OpCx, PluginId, Problem, Reason, UserId};
 use vaxel_crypto::random_bytes;
+use vaxel_identity::Ticket;
 use vaxel_storage::{Space, StorageError, Transaction};
 
-use crate::admission::{self, Opened, PluginGate};
+use crate::admission::{self, Opened, Origin, PluginGate};
 use crate::blobs;
 use crate::directory::ShownProof;
 use crate::guest::{Context, Guest};
@@ -49,6 +50,10 @@ pub struct Caller {
     pub assurance: String,
     /// A proof of step-up that came with the call.
     pub proof: Option<ShownProof>,
+    /// A ticket that came in the place of a proof: never both, as they would tell whose ticket it is.
+    pub ticket: Option<Ticket>,
+    /// Where somebody calls from who is not signed in.
+    pub origin: Option<Origin>,
 }
 
 /// A call of a plugin's method.
@@ -295,7 +300,7 @@ impl Going {
         self.gate
             .breaker
             .lock()
-            .admit(self.context.caller.user, inner.clock.now())?;
+            .admit(self.context.suspect(), inner.clock.now())?;
         let watched = Watched {
             inner: Arc::clone(inner),
             context: Arc::clone(&self.context),
@@ -532,9 +537,7 @@ impl Watched {
     }
 
     fn note_fault(&self, fault: Fault) {
-        let Context {
-            cx, caller, plugin, ..
-        } = &*self.context;
+        let Context { cx, plugin, .. } = &*self.context;
         let plugin = &plugin.manifest.id;
         tracing::warn!(
             plugin.id = %plugin, plugin.work = self.work.kind(), plugin.method = self.work.name(), tenant.id = %cx.tenant, request.id = %cx.request,
@@ -544,7 +547,7 @@ impl Watched {
             .gate
             .breaker
             .lock()
-            .failed(caller.user, self.inner.clock.now());
+            .failed(self.context.suspect(), self.inner.clock.now());
         match opened {
             None => {}
             Some(Opened::Rest) => self.inner.alarms.raise(

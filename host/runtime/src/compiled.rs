@@ -169,3 +169,47 @@ fn write(path: &Path, mac: &[u8], code: &[u8]) -> std::io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use vaxel_crypto::MasterKey;
+
+    use super::*;
+    use crate::compiler::CompilerError;
+    use crate::{Limits, engine};
+
+    #[test]
+    fn a_compiler_that_is_killed_refuses_one_component_and_the_next_try_compiles_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let former = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/former-1");
+        let wasm = fs::read(former.join("component.wasm")).unwrap();
+        let engines = engine::start(1, &Limits::default()).unwrap();
+        let code = Compiler::Here.compile(&engines.calls, engines.reservation, &wasm);
+        fs::write(at("answer"), [&[0], code.unwrap().as_slice()].concat()).unwrap();
+        // The first one is killed in the middle of its answer; the second gives it whole.
+        let script = format!(
+            "if mkdir {killed}; then head -c 1000 {answer}; kill -9 $$; fi; cat {answer}",
+            killed = at("killed").display(),
+            answer = at("answer").display(),
+        );
+        let compiler = Compiler::Child {
+            program: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script],
+            limit_ms: 600_000,
+        };
+        let keyring = Keyring::open(&at("keys"), MasterKey::generate()).unwrap();
+        let cache = Cache {
+            dir: &at("cache"),
+            keyring: &keyring,
+            compiler: &compiler,
+        };
+        match cache.component(&engines, &wasm).map(|(_, name)| name) {
+            Err(RuntimeError::Compiler(CompilerError::Died { how })) => assert_eq!(how, "signal 9"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!at("cache").exists(), "nothing of it is kept");
+        let (_, name) = cache.component(&engines, &wasm).unwrap();
+        assert!(at("cache").join(name).exists());
+    }
+}

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use vaxel_core::{PluginId, Problem, TenantId, UserId};
+use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::Secret;
-use vaxel_identity::{Binding, Identity, Proof, User};
+use vaxel_identity::{Binding, Identity, Proof, Ticket, TicketSpending, User};
 
 /// A proof of step-up as it came with a call: unspent, and perhaps none.
 #[derive(Clone, Debug)]
@@ -18,6 +18,9 @@ pub struct ShownProof {
 
 /// What spending a proof answers, when it is done.
 pub type Spending<'a> = Pin<Box<dyn Future<Output = Result<Option<Proof>, Problem>> + Send + 'a>>;
+
+/// What closing a purpose answers, when it is done.
+pub type Closing<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 
 /// What a plugin may know of a person.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +68,27 @@ pub trait Directory: Send + Sync + 'static {
     ) -> Spending<'a> {
         Box::pin(async { Ok(None) })
     }
+
+    /// A ticket that was signed for this purpose, to be spent with what the call writes.
+    fn ticket(
+        &self,
+        _tenant: TenantId,
+        _plugin: &PluginId,
+        _purpose: &str,
+        _ticket: &Ticket,
+    ) -> Result<Option<TicketSpending>, Problem> {
+        Ok(None)
+    }
+
+    /// Closes a purpose for ever. A directory without step-up has none.
+    fn close_purpose<'a>(
+        &'a self,
+        _cx: &'a OpCx,
+        _plugin: &'a PluginId,
+        _purpose: &'a str,
+    ) -> Closing<'a> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl Directory for Identity {
@@ -100,6 +124,29 @@ impl Directory for Identity {
         Box::pin(async move {
             let ShownProof { token, binding } = shown;
             Self::spend_proof(self, tenant, plugin, purpose, token.expose(), *binding)
+                .await
+                .map_err(|error| error.problem())
+        })
+    }
+
+    fn ticket(
+        &self,
+        tenant: TenantId,
+        plugin: &PluginId,
+        purpose: &str,
+        ticket: &Ticket,
+    ) -> Result<Option<TicketSpending>, Problem> {
+        Self::ticket(self, tenant, plugin, purpose, ticket).map_err(|error| error.problem())
+    }
+
+    fn close_purpose<'a>(
+        &'a self,
+        cx: &'a OpCx,
+        plugin: &'a PluginId,
+        purpose: &'a str,
+    ) -> Closing<'a> {
+        Box::pin(async move {
+            Self::close_purpose(self, cx, plugin, purpose)
                 .await
                 .map_err(|error| error.problem())
         })

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use vaxel_core::{OpCx, PluginId, Problem, TenantId, UserId};
+use vaxel_core::{Actor, OpCx, PluginId, Problem, TenantId, UserId};
 use vaxel_crypto::{ErasureKey, Keyring, random_bytes};
 use vaxel_identity::Proof;
 use vaxel_storage::{Space, StorageError, Transaction};
 use wasmtime::ResourceLimiter;
 
-use crate::admission::TenantGate;
+use crate::admission::{Suspect, TenantGate};
 use crate::blobs::NewBlob;
 use crate::capability::bindings::vaxel::types::types::Error;
 use crate::directory::Directory;
@@ -64,6 +64,15 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn tenant(&self) -> TenantId {
         self.cx.tenant
+    }
+
+    /// Whose fault it would be.
+    pub(crate) fn suspect(&self) -> Suspect {
+        match (self.caller.user, &self.cx.actor) {
+            (Some(user), _) => Suspect::User(user),
+            (None, Actor::Anonymous) => Suspect::Stranger(self.caller.origin),
+            (None, _) => Suspect::Host,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod guest;
 mod hooks;
 mod idempotency;
 mod instance;
+mod keeping;
 mod ledger;
 mod life;
 mod lifecycle;
@@ -38,14 +39,15 @@ mod vxp;
 mod work;
 mod workers;
 
-pub use admission::Health;
+pub use admission::{Health, Origin};
 pub use blobs::{Download, Upload};
 pub use call::{Caller, PluginCall};
 pub use compiler::{Compiler, CompilerError, compile_in_this_process};
 pub use config::{Limits, RuntimeConfig};
-pub use directory::{Directory, Person, ShownProof, Spending};
+pub use directory::{Closing, Directory, Person, ShownProof, Spending};
 pub use error::RuntimeError;
 pub use examine::examine;
+pub use keeping::keep_going;
 pub use ledger::{
     Budget, BudgetState, DayUse, LifeUse, Metric, Stored, WorkUse, WouldTouch, WouldUse,
 };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use vaxel_core::{OpCx, PluginId, Problem, Reason, TenantId};
 
+use crate::admission::Origin;
 use crate::call::{Caller, Errand, Manner};
 use crate::capability::bindings::exports::vaxel::{http_in::http_in, pages::pages};
 use crate::idempotency::Retry;
@@ -60,6 +61,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// All of it.
     pub body: Bytes,
+    /// Where it came from; no guest sees this.
+    pub origin: Origin,
 }
 
 /// A guest's answer to it. Nothing of it is believed.
@@ -220,10 +223,14 @@ impl Inner {
             query,
             headers,
             body,
+            origin,
         } = request;
         let errand = Errand {
             cx,
-            caller: Caller::default(),
+            caller: Caller {
+                origin: Some(origin),
+                ..Caller::default()
+            },
             work: Work::Http(http_in::Request {
                 method,
                 path,

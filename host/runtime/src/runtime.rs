@@ -16,6 +16,7 @@ use crate::compiler::{COMPONENT_BYTES_MAX, Compiler};
 use crate::directory::Directory;
 use crate::engine::Engines;
 use crate::guest::Guest;
+use crate::keeping::keep_going;
 use crate::ledger::{self, Ledger};
 use crate::life::Turn;
 use crate::manifest::{Manifest, Permission};
@@ -107,8 +108,18 @@ impl Runtime {
             }),
         };
         if let Some(workers) = runtime.inner.workers.handle() {
-            workers.spawn(ledger::keep_writing(Arc::downgrade(&runtime.inner)));
-            workers.spawn(ready::keep_ready(Arc::downgrade(&runtime.inner)));
+            let alarms = &runtime.inner.alarms;
+            let weak = Arc::downgrade(&runtime.inner);
+            workers.spawn(keep_going("the ledger", Arc::clone(alarms), move || {
+                ledger::keep_writing(weak.clone())
+            }));
+            let weak = Arc::downgrade(&runtime.inner);
+            let ready = move || ready::keep_ready(weak.clone());
+            workers.spawn(keep_going(
+                "keeping instances ready",
+                Arc::clone(alarms),
+                ready,
+            ));
         }
         Ok(runtime)
     }

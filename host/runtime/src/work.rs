@@ -17,6 +17,28 @@ use crate::manifest::{Manifest, When};
 use crate::outcome::Fault;
 use crate::{Limits, RuntimeError};
 
+/// What kinds of work there are, as the log, the ledger and rows name them.
+const KINDS: [&str; 13] = [
+    "method",
+    "page",
+    "http-in",
+    "job",
+    "event",
+    "hook-before",
+    "hook-after",
+    "install",
+    "uninstall",
+    "enable",
+    "disable",
+    "migrate",
+    "health",
+];
+
+/// The kind of that name, if there is one.
+pub(crate) fn kind_named(name: &str) -> Option<&'static str> {
+    KINDS.into_iter().find(|kind| *kind == name)
+}
+
 /// What a guest is asked to do.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {

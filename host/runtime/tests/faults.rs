@@ -10,12 +10,12 @@
 use crate::support;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use serde_json::json;
-use support::{ACME, GLOBEX, House, faulty_id, plugin_call, user};
-use vaxel_core::{Actor, AlarmLevel, Reason};
-use vaxel_runtime::{Caller, Health};
+use support::{ACME, GLOBEX, House, conformance, faulty_id, plugin_call, tables, user};
+use vaxel_core::{Actor, AlarmLevel, Problem, Reason};
+use vaxel_runtime::{Caller, Health, Origin};
 
 #[tokio::test]
 async fn each_fault_is_a_typed_problem_and_the_next_call_works() {
@@ -209,23 +209,209 @@ async fn a_plugin_that_breaks_for_many_rests_is_suspended_visibly_and_comes_back
     house.call_as(ACME, user(9), "ok", json!({})).await.unwrap();
 }
 
+/// A call of somebody who is not signed in, from that address.
+async fn from(house: &House, address: &str, method: &str) -> Result<(), Problem> {
+    let now = house.cx(ACME).now;
+    let mut call = plugin_call(now, ACME, user(1), method, json!({}));
+    call.cx.actor = Actor::Anonymous;
+    call.caller = Caller {
+        permissions: Arc::new(BTreeSet::from(["faulty.use".to_owned()])),
+        origin: Some(Origin::of(address.parse().unwrap())),
+        ..Caller::default()
+    };
+    house.runtime.call(call).await.map(|_| ())
+}
+
 #[tokio::test]
-async fn an_anonymous_caller_stops_a_plugin_for_nobody_who_is_signed_in() {
+async fn an_anonymous_caller_stops_a_plugin_for_nobody_else_signed_in_or_not() {
     let house = House::new().await;
-    for _ in 0..50 {
-        let now = house.cx(ACME).now;
-        let mut call = plugin_call(now, ACME, user(1), "trap", json!({}));
-        call.cx.actor = Actor::Anonymous;
-        call.caller = Caller {
-            permissions: Arc::new(BTreeSet::from(["faulty.use".to_owned()])),
-            ..Caller::default()
+    // From many addresses, which cost nothing, and from one /64, which is one caller.
+    for n in 0..60 {
+        let address = match n % 3 {
+            0 => format!("192.0.2.{n}"),
+            _ => format!("2001:db8::{n}"),
         };
-        let problem = house.runtime.call(call).await.unwrap_err();
-        let codes = ["plugin-fault", "limit"];
-        assert!(codes.contains(&problem.code.as_ref()), "{problem:?}");
+        let problem = from(&house, &address, "trap").await.unwrap_err();
+        let is_held = n % 3 > 0 && n > 4;
+        assert_eq!(
+            problem.code,
+            if is_held { "limit" } else { "plugin-fault" },
+            "{n}: {problem:?}"
+        );
         house.call(ACME, "ok", json!({})).await.unwrap();
+        from(&house, "198.51.100.7", "ok").await.unwrap();
+        from(&house, "2001:db8:0:1::1", "ok").await.unwrap();
     }
+    let held = from(&house, "2001:db8::ffff", "ok").await.unwrap_err();
+    assert_eq!(held.reason, Reason::LimitReached);
     let state = house.runtime.list(ACME).remove(0);
     assert_eq!(state.health, Health::Running);
     assert!(house.alarms.0.lock().unwrap().is_empty());
+    house.clock.advance_ms(30_000);
+    from(&house, "2001:db8::ffff", "ok").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_grows_ends_at_its_maximum_and_the_guest_goes_on() {
+    let house = House::new().await;
+    let plugin = house.with_on(tables()).await;
+    for _ in 0..3 {
+        let words = house.runtime.health(&house.cx(ACME), &plugin).await;
+        // What it counted: thousands of elements, and the answers to growing by one more and by all there are.
+        assert_eq!(words.unwrap().as_deref(), Some("20--"));
+    }
+    house.call(ACME, "ok", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_of_a_megabyte_is_cut_and_nothing_behind_it_is_written() {
+    let lines = Lines::default();
+    let house = House::new().await;
+    // Plugins log on threads of their own.
+    tracing::subscriber::set_global_default(lines.clone()).unwrap();
+    house.call(ACME, "log_long", json!({})).await.unwrap();
+    let lines = lines.0.lock().unwrap();
+    let of_plugin = lines.iter().filter(|line| line.contains("long long"));
+    let [long] = of_plugin.collect::<Vec<_>>().try_into().unwrap();
+    assert!((16 << 10..17 << 10).contains(&long.len()), "{}", long.len());
+    assert!(long.contains("is_last=true"), "it says that it was cut");
+    assert!(!lines.iter().any(|line| line.contains("behind the")));
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, about: &tracing::Metadata<'_>) -> bool {
+        about.target() == "vaxel_runtime::capability::log"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// One event in words.
+#[derive(Default)]
+struct Line(String);
+
+impl tracing::field::Visit for Line {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+/// Whoever a call of the fixture asks the host for.
+fn asking_for(who: u128) -> serde_json::Value {
+    json!({ "key": user(who).to_string() })
+}
+
+#[tokio::test]
+async fn a_host_function_that_panics_ends_its_call_alone_and_its_worker_goes_on() {
+    let house = House::with(|config| {
+        config.workers = 1;
+        config.pool_slots = 4;
+        config.limits.plugin_concurrent = 2;
+        config.limits.tenant_concurrent = 2;
+    })
+    .await;
+    let asked: support::Asked = Arc::new(|who| assert_ne!(who, user(13), "on purpose"));
+    *house.people.1.lock().unwrap() = Some(asked);
+    // More often than there are places of any kind.
+    for _ in 0..40 {
+        let problem = house
+            .call(ACME, "people", asking_for(13))
+            .await
+            .unwrap_err();
+        assert_eq!(problem.reason, Reason::Internal);
+        assert!(!problem.detail.contains("purpose"), "{problem:?}");
+        house.call(ACME, "people", asking_for(7)).await.unwrap();
+        house.call(GLOBEX, "ok", json!({})).await.unwrap();
+    }
+    // It was not the plugin's fault.
+    let state = house.runtime.list(ACME).remove(0);
+    assert_eq!(state.health, Health::Running);
+}
+
+#[tokio::test]
+async fn calls_beyond_those_that_may_run_and_wait_are_refused_until_one_has_ended() {
+    let house = House::with(|config| {
+        config.workers = 2;
+        config.limits.plugin_concurrent = 1;
+        config.limits.tenant_waiting = 0;
+    })
+    .await;
+    let (began, has_begun) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let asked: support::Asked = Arc::new(move |who| {
+        if who == user(13) {
+            began.send(()).unwrap();
+            goes_on.lock().unwrap().recv().unwrap();
+        }
+    });
+    *house.people.1.lock().unwrap() = Some(asked);
+    let runtime = house.runtime.clone();
+    let call = plugin_call(house.cx(ACME).now, ACME, user(2), "people", asking_for(13));
+    let running = tokio::spawn(async move { runtime.call(call).await });
+    let has_begun = tokio::task::spawn_blocking(move || has_begun.recv());
+    has_begun.await.unwrap().unwrap();
+    let refused = house.call(ACME, "ok", json!({})).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::LimitReached);
+    assert!(refused.retry_after_ms.is_some());
+    // Of another organization nothing is taken.
+    house.call(GLOBEX, "ok", json!({})).await.unwrap();
+    go_on.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    house.call(ACME, "ok", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_beyond_a_plugins_sum_are_refused_made_or_uploaded_and_fit_again_once_some_went() {
+    let house = House::with(|config| config.limits.plugin_blob_bytes = 1_000).await;
+    let plugin = house.with_on(conformance()).await;
+    let of = |method: &'static str, params| house.call_of(plugin.as_str(), method, params);
+    let text = |len: usize| json!({ "media_type": "text/plain", "text": "x".repeat(len) });
+    let kept = of("file.make", text(600)).await.unwrap();
+    let refused = of("file.make", text(401)).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::LimitReached);
+    // Two addresses that would each have room, and together have none.
+    let room = json!({ "media_type": "text/plain", "size_max": 300 });
+    let upload = async |url: &str, bytes: usize| {
+        let (_, address) = url.rsplit_once('/').unwrap();
+        let mut upload = house.runtime.upload_blob(ACME, address, None).await?;
+        upload.take(vec![b'x'; bytes].into()).await?;
+        upload.finish().await
+    };
+    let one = of("file.expect", room.clone()).await.unwrap();
+    let other = of("file.expect", room.clone()).await.unwrap();
+    let url = |of: &serde_json::Value| of["url"].as_str().unwrap().to_owned();
+    upload(&url(&one), 300).await.unwrap();
+    let refused = upload(&url(&other), 101).await.unwrap_err();
+    assert_eq!(
+        (refused.reason, refused.code.as_ref()),
+        (Reason::LimitReached, "plugin-files")
+    );
+    let refused = of("file.expect", room).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::LimitReached);
+    // Its rows are another sum, and what is deleted makes room.
+    let row = json!({ "key": "k", "text": "still written" });
+    of("row.put", row).await.unwrap();
+    of("file.drop", json!({ "id": kept["id"] })).await.unwrap();
+    upload(&url(&other), 101).await.unwrap();
 }

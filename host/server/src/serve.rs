@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vaxel_core::AlarmLevel;
 use vaxel_gateway::{Gateway, GatewayConfig};
 use vaxel_net::{AcceptLimits, AcmeConfig, RENEW_BEFORE_DAYS, TlsMaterial};
-use vaxel_runtime::Runtime;
+use vaxel_runtime::{Runtime, keep_going};
 
 use crate::config::{Config, ServeFlags};
 use crate::house::{self, House};
@@ -73,24 +73,13 @@ pub(crate) async fn run(
     let stop = CancellationToken::new();
     let admin_socket = admin::bind(&data)?;
     tokio::spawn(admin::serve(admin_socket, Arc::clone(&house), stop.clone()));
-    let names_changed = Arc::new(Notify::new());
-    tokio::spawn(keep_tls_fresh(
-        Arc::clone(&tls),
-        Arc::clone(&house),
-        Arc::clone(&names_changed),
-        stop.clone(),
-    ));
-    tokio::spawn(order_certificates(
-        Arc::clone(&tls),
-        Arc::clone(&house),
-        names_changed,
-        stop.clone(),
-    ));
-    tokio::spawn(sweep(Arc::clone(&house), stop.clone()));
-    tokio::spawn(plugin::watch(Arc::clone(&house), stop.clone()));
-    tokio::spawn(work(house.runtime.clone(), stop.clone()));
-    tokio::spawn(plugin::steer(Arc::clone(&house), stop.clone()));
-    tokio::spawn(audit::keep_signing(Arc::clone(&house), stop.clone()));
+    let parts = Parts {
+        house: Arc::clone(&house),
+        tls: Arc::clone(&tls),
+        names_changed: Arc::default(),
+        stop: stop.clone(),
+    };
+    parts.begin();
     if demo.is_some() {
         // What the log says of it stands before the logins, which are to be read last.
         audit::sign(&house).await;
@@ -112,6 +101,45 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// What goes on beside the doors. Each part knows nothing that is not stored: one that breaks is begun again.
+#[derive(Clone)]
+struct Parts {
+    house: Arc<House>,
+    tls: Arc<TlsMaterial>,
+    names_changed: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Parts {
+    fn begin(self) {
+        self.keep("renewing certificates", |of| {
+            keep_tls_fresh(of.tls, of.house, of.names_changed, of.stop)
+        });
+        self.keep("ordering certificates", |of| {
+            order_certificates(of.tls, of.house, of.names_changed, of.stop)
+        });
+        self.keep("sweeping", |of| sweep(of.house, of.stop));
+        self.keep("watching packages", |of| plugin::watch(of.house, of.stop));
+        self.keep("the queue of plugins", |of| {
+            work(of.house.runtime.clone(), of.stop)
+        });
+        self.keep("giving tokens back", |of| give_back(of.house, of.stop));
+        self.keep("steering rollouts", |of| plugin::steer(of.house, of.stop));
+        self.keep("signing the audit", |of| {
+            audit::keep_signing(of.house, of.stop)
+        });
+    }
+
+    fn keep<F>(&self, part: &'static str, run: impl Fn(Self) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let of = self.clone();
+        let alarms = Arc::clone(&self.house.alarms);
+        tokio::spawn(keep_going(part, alarms, move || run(of.clone())));
+    }
+}
+
 /// Behind the ready lines, which name the machine: where people go.
 fn tell_addresses(house: &House) {
     let tenants = house.identity.tenants();
@@ -128,6 +156,14 @@ fn tell_addresses(house: &House) {
 /// Plugins' jobs, events and hooks afterwards, until the server stops: what is not done then is done after the start.
 async fn work(runtime: Runtime, stop: CancellationToken) {
     stop.run_until_cancelled(runtime.work()).await;
+}
+
+/// Tokens of connections that ended, until the other side has them.
+async fn give_back(house: Arc<House>, stop: CancellationToken) {
+    if let Some(connections) = house.runtime.holder() {
+        stop.run_until_cancelled(connections.keep_giving_back())
+            .await;
+    }
 }
 
 /// Ports are bound before anything is opened, so that a taken one is said at once.

@@ -75,6 +75,7 @@ pub(crate) fn import(params: ImportParams) -> Result<ImportDone> {
         row,
         language: survey.language("").to_owned(),
         survey,
+        link: None,
         rehearses: false,
     };
     let today = day_of(clock::now_ms());

@@ -154,8 +154,10 @@ pub(crate) fn promise(survey: &Survey, language: &str) -> String {
     let group_min = survey.settings.group_min;
     let mut text = match (survey.settings.linkage, sv) {
         // Whoever gives their address has said who they are.
-        (Linkage::Unlinked, true) if survey.asks_who() => "Enkäten frågar efter uppgifter som säger vem du är. De som får se resultatet ser dem tillsammans med resten av svaret.".to_owned(),
-        (Linkage::Unlinked, false) if survey.asks_who() => "The survey asks for things that say who you are. Whoever may see the results sees them together with the rest of the answer.".to_owned(),
+        (Linkage::Unlinked | Linkage::Anonymous, true) if survey.asks_who() => "Enkäten frågar efter uppgifter som säger vem du är. De som får se resultatet ser dem tillsammans med resten av svaret.".to_owned(),
+        (Linkage::Unlinked | Linkage::Anonymous, false) if survey.asks_who() => "The survey asks for things that say who you are. Whoever may see the results sees them together with the rest of the answer.".to_owned(),
+        (Linkage::Anonymous, true) => "Svaret är anonymt. Att du är en av dem som får svara visas med en biljett som bara din webbläsare känner till; ingen annan kan se vilket svar som är ditt. Svaret sparas bara med dagen.".to_owned(),
+        (Linkage::Anonymous, false) => "The answer is anonymous. That you are one of those who may answer is shown with a ticket that only your browser knows; nobody else can see which answer is yours. The answer is saved only with the day.".to_owned(),
         (Linkage::Unlinked, true) => "Ingen frågar vem du är. Svaret sparas utan namn, adress och klockslag, bara med dagen.".to_owned(),
         (Linkage::Unlinked, false) => "Nobody asks who you are. The answer is saved without name, address or time of day, only with the day.".to_owned(),
         (Linkage::Confidential, true) => "Svaret är konfidentiellt: att du har svarat noteras, men skilt från vad du har svarat. Det är inte anonymt i teknisk mening.".to_owned(),

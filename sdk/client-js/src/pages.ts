@@ -176,6 +176,8 @@ export interface PageInfo {
   page: string;
   title: string;
   navigation: boolean;
+  /** Not one that shows nothing without more behind its address. */
+  listed: boolean;
   public: boolean;
 }
 

@@ -470,6 +470,8 @@ export interface Events {
   'presence.listed': { items: { user: UserId; status: PresenceStatus }[] };
   /** Told to whoever is here; after a gap, `users/me` says what is on. */
   'plugins.switched': { plugin: string; enabled: boolean };
+  /** Told to administrators who are here; `approvals/list` says what waits. */
+  'approvals.changed': Record<string, never>;
 }
 
 export type Topic = keyof Events;

@@ -95,7 +95,7 @@ unsafe impl GlobalAlloc for Arena {
             if end <= ARENA_BYTES {
                 self.used.set(end);
                 // SAFETY: `begin` is within the arena.
-                return unsafe { self.bytes.get().cast::<u8>().add(begin) };
+                return unsafe { (&raw mut (*self.bytes.get()).0).cast::<u8>().add(begin) };
             }
         }
         // SAFETY: the caller's layout, unchanged.

@@ -200,6 +200,10 @@ pub(crate) fn spend(purpose: &str) -> Result<Proof> {
     })
 }
 
+pub(crate) fn close(purpose: &str) -> Result<()> {
+    Ok(step_up::close(purpose)?)
+}
+
 pub(crate) fn fetch(request: &Request) -> Result<Response> {
     Ok(http::fetch(&outgoing(request)).map(answer)?)
 }

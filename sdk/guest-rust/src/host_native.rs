@@ -286,6 +286,14 @@ pub(crate) fn spend(purpose: &str) -> Result<Proof> {
         .ok_or_else(|| Error::new("step-up-required", "no proof came with this call"))
 }
 
+pub(crate) fn close(purpose: &str) -> Result<()> {
+    with_call(|call| {
+        call.proofs.remove(purpose);
+        call.closed.insert(purpose.to_owned());
+    });
+    Ok(())
+}
+
 pub(crate) fn fetch(request: &Request) -> Result<Response> {
     with_call(|call| {
         call.requests.push(request.clone());

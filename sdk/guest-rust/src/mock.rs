@@ -60,6 +60,7 @@ pub(crate) struct Call {
     pub(crate) connections: BTreeMap<String, ConnectionState>,
     pub(crate) methods: BTreeMap<(String, String), Result<Value>>,
     pub(crate) proofs: BTreeMap<String, Proof>,
+    pub(crate) closed: BTreeSet<String>,
     pub(crate) blobs: BTreeMap<String, (Info, Vec<u8>)>,
     pub(crate) metrics: BTreeMap<String, f64>,
 }
@@ -169,10 +170,12 @@ impl Mock {
                 let log = std::mem::take(&mut call.log);
                 let requests = std::mem::take(&mut call.requests);
                 let proofs = std::mem::take(&mut call.proofs);
+                let closed = std::mem::take(&mut call.closed);
                 *call = Call {
                     log,
                     requests,
                     proofs,
+                    closed,
                     ..before
                 };
             }
@@ -221,6 +224,11 @@ impl Mock {
             };
             call.proofs.insert(purpose.to_owned(), proof)
         });
+    }
+
+    /// Whether a purpose of step-up was closed.
+    pub fn is_closed(&self, purpose: &str) -> bool {
+        with_call(|call| call.closed.contains(purpose))
     }
 
     /// Makes an upload happen: what a client sends to the address of a file.

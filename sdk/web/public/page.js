@@ -71,7 +71,9 @@
     if (button) button.textContent = said.sending;
     open.setAttribute('aria-busy', 'true');
     try {
-      const answer = await fetch(location.href, { method: 'POST', body, credentials: 'omit', headers: { Accept: 'text/html' } });
+      // Only a page that asks who sends has a use for cookies: there they hold what was shown.
+      const credentials = body.has('_proof') ? 'same-origin' : 'omit';
+      const answer = await fetch(location.href, { method: 'POST', body, credentials, headers: { Accept: 'text/html' } });
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const main = next.querySelector('main');
       if (!main) throw new Error(String(answer.status));

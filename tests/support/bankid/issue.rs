@@ -57,6 +57,8 @@ pub enum Forgery {
     OtherNonce,
     /// A responder signed that is none.
     NoResponder,
+    /// The responder of another bank under the same root signed.
+    OtherResponder,
     /// Another text was shown on the phone.
     OtherText,
     /// Bo signed, and the answer says that it was somebody else.
@@ -97,6 +99,12 @@ impl Held {
         self.signs(params, KeyPair::generate().expect("a key"))
     }
 
+    fn responder(&self) -> Self {
+        let mut params = named("Stand-in OCSP");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        self.signs(params, KeyPair::generate().expect("a key"))
+    }
+
     fn signs(&self, params: CertificateParams, key: KeyPair) -> Self {
         let issuer = Issuer::from_params(&self.params, &self.key);
         let certificate = params.signed_by(&key, &issuer).expect("a certificate");
@@ -120,6 +128,8 @@ pub struct Authorities {
     bank: Held,
     people: Held,
     responder: Held,
+    other_bank: Held,
+    other_responder: Held,
     foreign: Held,
 }
 
@@ -135,9 +145,9 @@ impl Authorities {
         let people_root = Held::root("Stand-in Root CA");
         let bank = people_root.authority("Stand-in Bank CA");
         let people = bank.authority("Stand-in Customer CA");
-        let mut responder = named("Stand-in OCSP");
-        responder.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
-        let responder = people.signs(responder, KeyPair::generate().expect("a key"));
+        let other_bank = people_root.authority("Stand-in Other Bank CA");
+        let responder = people.responder();
+        let other_responder = other_bank.responder();
         Self {
             api_root: Held::root("Stand-in SSL Root CA"),
             parties: Held::root("Stand-in Relying Party CA"),
@@ -146,6 +156,8 @@ impl Authorities {
             bank,
             people,
             responder,
+            other_bank,
+            other_responder,
         }
     }
 
@@ -258,10 +270,10 @@ impl Authorities {
             tagged(0x01, &[0xff]),
             octets(&nonce),
         ]);
-        let signer = if forgery == Some(Forgery::NoResponder) {
-            person
-        } else {
-            &self.responder
+        let signer = match forgery {
+            Some(Forgery::NoResponder) => person,
+            Some(Forgery::OtherResponder) => &self.other_responder,
+            _ => &self.responder,
         };
         let (_, signer_cert) = X509Certificate::from_der(signer.der()).expect("a certificate");
         let key_hash = sha1(&signer_cert.public_key().subject_public_key.data);
@@ -282,11 +294,15 @@ impl Authorities {
             ecdsa_sha256
         };
         let signed = signer.key.sign(&data).expect("a signature");
+        let mut shown = vec![signer.der().to_vec()];
+        if forgery == Some(Forgery::OtherResponder) {
+            shown.push(self.other_bank.der().to_vec());
+        }
         let basic = sequence(&[
             data,
             algorithm,
             bits(&signed),
-            tagged(0xa0, &sequence(&[signer.der().to_vec()])),
+            tagged(0xa0, &sequence(&shown)),
         ]);
         let bytes = sequence(&[oid(&[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1]), octets(&basic)]);
         sequence(&[tagged(0x0a, &[0]), tagged(0xa0, &bytes)])

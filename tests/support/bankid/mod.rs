@@ -1,5 +1,6 @@
 //! A stand-in for BankID: the Relying Party API, version 6, over mutual TLS, and the phones of a few people.
 
+pub mod demo;
 mod der;
 mod issue;
 mod phone;
@@ -370,6 +371,33 @@ impl BankId {
             }
         }
         Err(NoOrder::Unknown)
+    }
+
+    /// Orders that wait for a phone, oldest first.
+    pub fn waiting(&self) -> Vec<String> {
+        let orders = self.state.orders.lock().unwrap();
+        let mut waiting: Vec<_> = orders
+            .iter()
+            .filter(|(_, order)| matches!(order.at, At::Pending(_)))
+            .map(|(reference, order)| (order.started, reference.clone()))
+            .collect();
+        waiting.sort();
+        waiting
+            .into_iter()
+            .map(|(_, reference)| reference)
+            .collect()
+    }
+
+    /// Opens an order as if its code had been scanned: a phone on the same desk as the screen, for people who try things.
+    fn picks_up(&self, order: &str) -> Result<String, NoOrder> {
+        let mut orders = self.state.orders.lock().unwrap();
+        match orders.get_mut(order) {
+            Some(one) if matches!(one.at, At::Pending(_)) => {
+                one.at = At::Pending("userSign".to_owned());
+                Ok(order.to_owned())
+            }
+            _ => Err(NoOrder::Unknown),
+        }
     }
 
     /// What a person reads on their phone before they agree.

@@ -12,8 +12,8 @@ use crate::outside::parsed;
 
 const PAGE: &str = include_str!("phone.html");
 
-/// The longest request: a code and a button.
-const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// The longest request: a picture of a code.
+const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl BankId {
     /// Serves the phone's page on loopback, in the clear. Answers its port.
@@ -34,7 +34,7 @@ impl BankId {
     async fn phone(self, mut socket: TcpStream) {
         let mut read = Vec::new();
         let seen = loop {
-            let mut some = [0; 4096];
+            let mut some = [0; 64 * 1024];
             match socket.read(&mut some).await {
                 Ok(0) | Err(_) => return,
                 Ok(n) => read.extend_from_slice(&some[..n]),
@@ -84,6 +84,14 @@ impl BankId {
         };
         match path {
             "/scan" => opened(self.scans(text("code"))),
+            "/photo" => match seen(asked) {
+                Some(code) => opened(self.scans(&code)),
+                None => Err("no code to be seen"),
+            },
+            "/pick_up" => opened(self.picks_up(text("order"))),
+            "/waiting" => Ok(json!({"items": self.waiting().iter().map(|order| {
+                json!({"order": order, "text": self.reads(order)})
+            }).collect::<Vec<_>>()})),
             "/open" => opened(self.opens_here(text("address"))),
             "/approve" => {
                 let someone = match text("person") {
@@ -105,6 +113,17 @@ impl BankId {
         act(order);
         Ok(json!({}))
     }
+}
+
+/// The code on a picture: `width`, and a byte of grey for each pixel.
+fn seen(asked: &Value) -> Option<String> {
+    let width = usize::try_from(asked["width"].as_u64()?).ok()?;
+    let grey = BASE64.decode(asked["grey"].as_str()?).ok()?;
+    let height = grey.len().checked_div(width)?;
+    let mut image =
+        rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| grey[y * width + x]);
+    let grids = image.detect_grids();
+    Some(grids.first()?.decode().ok()?.1)
 }
 
 /// What was sent to be shown, as text.

@@ -121,8 +121,12 @@ impl Response {
             }
             Some(responder) => {
                 let between: Vec<_> = own.iter().skip(1).chain(others).cloned().collect();
-                certificates::check_chain(roots, responder, &between, at, RESPONDER)
+                let by = certificates::check_chain(roots, responder, &between, at, RESPONDER)
                     .map_err(|_| misfit("its signer is no responder under the root"))?;
+                // One bank's responder must not answer for another bank's people (RFC 6960, 4.2.2.2).
+                if by.as_deref() != Some(issuer.as_ref()) {
+                    return Err(misfit("its signer is another authority's responder"));
+                }
                 certificates::check_any_signature(responder, &signed, signature)
             }
             None => certificates::check_any_signature(issuer, &signed, signature),

@@ -405,7 +405,12 @@ impl Inner {
 }
 
 impl Delivered {
-    fn count(&mut self, pushed: Pushed, outbox: &Arc<Outbox>, wake: &mut Vec<Arc<Outbox>>) {
+    pub(crate) fn count(
+        &mut self,
+        pushed: Pushed,
+        outbox: &Arc<Outbox>,
+        wake: &mut Vec<Arc<Outbox>>,
+    ) {
         match pushed {
             Pushed::Quiet => self.frames += 1,
             Pushed::Wake => {

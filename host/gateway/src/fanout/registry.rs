@@ -11,7 +11,7 @@ use vaxel_core::{Clock, TenantId, UserId};
 use vaxel_ops::Metrics;
 use vaxel_storage::{Committed, Storage};
 
-use super::hub::Hub;
+use super::hub::{Delivered, Hub};
 use crate::socket::outbox::{Awake, Outbox};
 
 /// Commits that may wait for the fan-out before storage waits too.
@@ -149,6 +149,19 @@ impl Fanout {
         };
         let mut wake = Vec::new();
         let delivered = hub.tell(frame, &mut wake);
+        self.metrics.delivered(delivered.frames);
+        self.metrics.ephemeral_dropped(delivered.dropped);
+        self.wake(&mut wake);
+    }
+
+    /// Tells the administrators of a tenant who are here something that is not stored.
+    pub(crate) fn tell_administrators(&self, tenant: TenantId, frame: &Bytes) {
+        let mut wake = Vec::new();
+        let mut delivered = Delivered::default();
+        let all = self.sockets(tenant, None).into_iter();
+        for outbox in all.filter(|it| it.claims().is_some_and(|claims| claims.admin)) {
+            delivered.count(outbox.push_ephemeral(frame), &outbox, &mut wake);
+        }
         self.metrics.delivered(delivered.frames);
         self.metrics.ephemeral_dropped(delivered.dropped);
         self.wake(&mut wake);

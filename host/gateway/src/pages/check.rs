@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use url::Url;
 
-use super::tree::{Action, Choice, Element, Page, TEXT_CHARS_MAX, Words};
+use super::tree::{Action, Choice, Element, Page, ProofMethod, TEXT_CHARS_MAX, Words};
 
 /// A page in JSON: what a phone on a slow line still gets in a second.
 pub(crate) const PAGE_BYTES_MAX: usize = 256 * 1024;
@@ -203,6 +203,16 @@ impl Judge {
             }
             if required.methods.is_empty() {
                 return broken("/proof/methods", "at least one of pin and eid");
+            }
+            let says_who = required.anonymous || required.named;
+            if says_who && required.methods.contains(&ProofMethod::Pin) {
+                return broken(
+                    "/proof/methods",
+                    "eid alone: a PIN says nothing of who has it",
+                );
+            }
+            if required.anonymous && required.named {
+                return broken("/proof/named", "nobody anonymous has a name");
             }
         }
         self.elements("/body", &page.body, 1)?;

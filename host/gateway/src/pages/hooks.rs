@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use vaxel_core::{Actor, OpCx, PluginId, Problem, Reason, RequestId};
 use vaxel_ops::Refusal;
-use vaxel_runtime::{HttpRequest, HttpResponse};
+use vaxel_runtime::{HttpRequest, HttpResponse, Origin};
 
 use super::public::decoded;
 use crate::Gateway;
@@ -149,6 +149,7 @@ async fn run(gateway: &Gateway, edge: &Edge, request: Request<Body>) -> Result<R
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: passed_on(&parts.headers),
         body,
+        origin: Origin::of(edge.peer),
     };
     let started = Instant::now();
     let answered = gateway.runtime().http_in(cx, &plugin, sent).await;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use parking_lot::Mutex;
 use vaxel_core::{Actor, Locale, OpCx, PluginId, Problem, Reason, RequestId};
-use vaxel_identity::Tenant;
+use vaxel_identity::{Tenant, Ticket};
 use vaxel_ops::Refusal;
-use vaxel_runtime::{Caller, PageCall, PageRequest, ShownProof};
+use vaxel_runtime::{Caller, Origin, PageCall, PageRequest, ShownProof};
 
 use super::form::{self, Form, Sent};
 use super::html::{self, Filled, Place};
@@ -212,11 +212,15 @@ impl At {
             query: self.query.clone(),
             sent: None,
         };
-        let mut caller = Caller::default();
+        let mut caller = Caller {
+            origin: Some(Origin::of(self.edge.peer)),
+            ..Caller::default()
+        };
         let mut name = None;
         if let Some(sending) = sending {
             request.sent = Some(sending.told);
             caller.proof = sending.proof;
+            caller.ticket = sending.ticket;
             name = Some(sending.name);
         }
         let asked = Look {
@@ -250,6 +254,11 @@ impl At {
         let Some(required) = &page.proof else {
             return Ok(None);
         };
+        if required.anonymous {
+            let (tenant, plugin, headers) = (&self.tenant, &self.plugin, &self.headers);
+            let holds = stepup::holds_ticket(gateway, tenant, plugin, required, headers)?;
+            return Ok(holds.then(|| required.purpose.clone()));
+        }
         let tag = stepup::tag(self.plugin.as_str(), &required.purpose);
         let shown = stepup::held(&self.headers, &tag);
         stepup::proven(gateway, &self.tenant, &self.plugin, shown.as_ref())
@@ -305,19 +314,49 @@ impl At {
                 .again(gateway, words.stale, StatusCode::CONFLICT, &filled)
                 .await;
         };
+        let ticket = stepup::held_ticket(&self.headers, &proof);
         let sending = Sending {
             told: form::told(&action, &inputs),
             name: sending,
-            proof: stepup::held(&self.headers, &proof),
+            // Both together would tell whose ticket it is.
+            proof: match &ticket {
+                Some(_) => None,
+                None => stepup::held(&self.headers, &proof),
+            },
+            ticket: ticket.clone(),
         };
         // Before it is spent.
         let proven = stepup::proven(gateway, &self.tenant, &self.plugin, sending.proof.as_ref())?;
+        let response = self.sent(gateway, sending, &filled, proven).await?;
+        Ok(match ticket {
+            Some(ticket) if ticket.was_spent() && response.status().as_u16() < 400 => {
+                stepup::without_ticket(response, &proof)
+            }
+            _ => response,
+        })
+    }
+
+    /// What becomes of what was sent.
+    async fn sent(
+        &self,
+        gateway: &Gateway,
+        sending: Sending,
+        filled: &Filled,
+        proven: Option<String>,
+    ) -> Result<Response, Problem> {
+        let words = words(self.locale);
+        let is_anonymous = sending.ticket.is_some();
+        let shown = self.show(gateway, Some(sending)).await;
+        let proven = match &shown {
+            Ok(page) if is_anonymous => self.proven_for(gateway, page)?,
+            _ => proven,
+        };
         let proven = proven.as_ref();
-        match self.show(gateway, Some(sending)).await {
+        match shown {
             Ok(page) if inputs_html::has_errors(&page) => self.draw(
                 gateway,
                 &page,
-                Some(&filled),
+                Some(filled),
                 None,
                 StatusCode::UNPROCESSABLE_ENTITY,
                 proven,
@@ -341,7 +380,7 @@ impl At {
             // What was typed is shown to be copied: the page itself is shown to nobody who has not shown who they are.
             Err(problem) if problem.reason == Reason::StepUpRequired => {
                 let (name, locale) = (&self.tenant.name, self.locale);
-                Ok(shell::trouble(name, &problem, Some(&filled), locale))
+                Ok(shell::trouble(name, &problem, Some(filled), locale))
             }
             Err(problem) => {
                 let why = match problem.reason {
@@ -351,12 +390,12 @@ impl At {
                     Reason::Refused | Reason::Invalid | Reason::Conflict => problem.detail.as_str(),
                     _ => words.not_sent_why,
                 };
-                match self.again(gateway, why, status_of(&problem), &filled).await {
+                match self.again(gateway, why, status_of(&problem), filled).await {
                     Ok(response) => Ok(response),
                     Err(_) => Ok(shell::trouble(
                         &self.tenant.name,
                         &problem,
-                        Some(&filled),
+                        Some(filled),
                         self.locale,
                     )),
                 }
@@ -402,8 +441,11 @@ impl At {
         {
             if let Some(filled) = filled {
                 // What was typed is shown to be copied; the page itself only to who has shown who they are.
-                let problem = Problem::from(Reason::StepUpRequired);
                 let (name, locale) = (&self.tenant.name, self.locale);
+                if let Some(why) = trouble {
+                    return Ok(shell::not_taken(name, why, status, filled, locale));
+                }
+                let problem = Problem::from(Reason::StepUpRequired);
                 return Ok(shell::trouble(name, &problem, Some(filled), locale));
             }
             let cx = self.cx();
@@ -428,6 +470,7 @@ struct Sending {
     told: Bytes,
     name: String,
     proof: Option<ShownProof>,
+    ticket: Option<Ticket>,
 }
 
 /// Splits `/p/notes/list/a/b`, decoded. Nothing that a browser or a proxy would read differently.

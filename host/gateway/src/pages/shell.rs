@@ -87,6 +87,36 @@ pub(crate) fn trouble(
 ) -> Response {
     let words = words(locale);
     let (title, why) = said(problem, words);
+    let status = status_of(problem);
+    let mut response = told(organization, title, why, status, kept, locale);
+    if let Some(ms) = problem.retry_after_ms {
+        let seconds = HeaderValue::from(ms.div_ceil(1_000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// What people read where a page is not shown again: why what they sent was not taken, with what they wrote.
+pub(crate) fn not_taken(
+    organization: &str,
+    why: &str,
+    status: StatusCode,
+    kept: &Filled,
+    locale: Locale,
+) -> Response {
+    let title = words(locale).not_sent;
+    told(organization, title, why, status, Some(kept), locale)
+}
+
+fn told(
+    organization: &str,
+    title: &str,
+    why: &str,
+    status: StatusCode,
+    kept: Option<&Filled>,
+    locale: Locale,
+) -> Response {
+    let words = words(locale);
     let mut html = Html::new();
     html.tag("<main id=\"main\" tabindex=\"-1\"><h1>")
         .text(title)
@@ -109,12 +139,7 @@ pub(crate) fn trouble(
     }
     html.tag("</main>");
     let document = document(organization, title, &html.finish(), locale);
-    let mut response = respond(status_of(problem), document);
-    if let Some(ms) = problem.retry_after_ms {
-        let seconds = HeaderValue::from(ms.div_ceil(1_000));
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-    }
-    response
+    respond(status, document)
 }
 
 fn said(problem: &Problem, words: &'static HostWords) -> (&'static str, &'static str) {

@@ -110,6 +110,13 @@ pub(crate) struct RequiredProof {
     /// What the PIN was made for, where it is not the purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<String>,
+    /// Who they are is kept from the plugin and from the host: for having shown it, once, their browser gets a ticket that
+    /// nobody can tell from another's. By eID alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) anonymous: bool,
+    /// What they are called is kept by the host, which shows it to those who may see it. By eID alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) named: bool,
 }
 
 /// How somebody shows who they are.

@@ -66,6 +66,7 @@ pub(crate) async fn wait(
         .ask_for_approval(&invocation.cx, method.name, params)
         .await
         .map_err(refused)?;
+    gateway.tell_approvals_changed(invocation.cx.tenant);
     Err(Problem::new(
         Reason::Refused,
         "This waits until another administrator approves it.",
@@ -165,6 +166,7 @@ async fn require(
         .require_four_eyes(&invocation.cx, params.required)
         .await
         .map_err(refused)?;
+    gateway.tell_approvals_changed(invocation.cx.tenant);
     Ok(Done {}.into())
 }
 
@@ -178,6 +180,7 @@ async fn approve(
         .approve(&invocation.cx, params.approval)
         .await
         .map_err(refused)?;
+    gateway.tell_approvals_changed(invocation.cx.tenant);
     // It may have been asked of an earlier version, which knew other methods.
     let method = gateway
         .registry()
@@ -204,5 +207,6 @@ async fn refuse(
         .refuse_approval(&invocation.cx, params.approval)
         .await
         .map_err(refused)?;
+    gateway.tell_approvals_changed(invocation.cx.tenant);
     Ok(Done {}.into())
 }

@@ -20,5 +20,6 @@ pub(crate) mod roles;
 pub(crate) mod schema;
 pub(crate) mod session;
 pub(crate) mod stepup;
+mod stepup_people;
 pub(crate) mod tenant;
 pub(crate) mod users;

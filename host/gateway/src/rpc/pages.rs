@@ -39,6 +39,8 @@ struct PageView {
     title: String,
     /// Whether it stands in the navigation.
     navigation: bool,
+    /// Whether it shows something of its own; one that is not listed needs more behind its address.
+    listed: bool,
     /// Whether anybody may open it at `/p/`.
     public: bool,
 }
@@ -96,6 +98,7 @@ async fn list(
         page: page.name,
         title: page.title,
         navigation: page.navigation,
+        listed: page.listed,
         public: page.public,
     });
     Ok(PageList {
@@ -139,7 +142,8 @@ async fn show(
     };
     let page = look(&gateway, asked).await?;
     match &page.proof {
-        Some(required) if proven.as_ref() != Some(&required.purpose) => {
+        // In the app everybody is somebody: nothing there is anonymous.
+        Some(required) if required.anonymous || proven.as_ref() != Some(&required.purpose) => {
             Err(Problem::from(Reason::StepUpRequired))
         }
         _ => Ok(page.into()),

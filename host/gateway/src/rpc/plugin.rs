@@ -164,6 +164,7 @@ pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Calle
             .permissions_of(invocation.tenant.id, claims.user)
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
+        ticket: None,
         proof: invocation.proof.clone().map(|token| ShownProof {
             token: token.into(),
             binding: Binding::Session(claims.session),

@@ -25,6 +25,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), GatewayError> {
         Access::Admin,
         close,
     )?;
+    super::stepup_people::register(registry)?;
     registry.add(
         "stepup/bankid",
         "How BankID knows the organization: the certificate's name and end.",
@@ -240,6 +241,7 @@ async fn check_pin(
                 // Whoever has the PIN: it tells nobody from anybody else.
                 pseudonym: None,
                 binding,
+                for_ticket: false,
             },
         )
         .await

@@ -287,6 +287,11 @@ pub(crate) fn plugin_switched(plugin: &PluginId, enabled: bool) -> Bytes {
     ephemeral("plugins.switched", &text(&switched))
 }
 
+/// Something waits for a second administrator, or does no more. What it is, they ask.
+pub(crate) fn approvals_changed() -> Bytes {
+    ephemeral("approvals.changed", "{}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

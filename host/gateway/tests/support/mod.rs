@@ -246,6 +246,11 @@ impl House {
             .access_token
     }
 
+    /// Somebody else at acme.
+    pub async fn person(&self, login: &str) -> UserId {
+        user(&self.identity, self.acme.id, login, false).await
+    }
+
     pub async fn annas_token(&self) -> String {
         self.token(self.acme.id, self.anna).await
     }

@@ -4,14 +4,14 @@ use vaxel_core::{PluginId, TenantId};
 use vaxel_storage::{Order, StorageError, Transaction};
 
 use super::rows::{CLIENTS, Client, HELD, Held, PENDING, Pending};
-use super::{ConnectionSpec, Connections};
+use super::{ConnectionSpec, Connections, back};
 use crate::IdentityError;
 
 /// Rows of which the tokens are given back; the other side lets the rest end by itself.
 const GIVEN_BACK_MAX: usize = 1_000;
 
-/// Rows looked through at once.
-const PAGE: usize = 200;
+/// Rows that go in one step.
+const PAGE: usize = 100;
 
 /// Takes away some OAuth clients of a plugin, and says whether there may be more. They go first: from then on nobody comes
 /// back from the other side with a credential.
@@ -42,8 +42,8 @@ fn prefix(plugin: &PluginId, connection: Option<&str>) -> Vec<u8> {
 }
 
 impl Connections {
-    /// Before a plugin's connections are erased: nobody who is on their way to agree comes back, and the tokens are given
-    /// back behind everybody's back, since the other side may take its time.
+    /// Before a plugin's connections are erased: nobody who is on their way to agree comes back, and the tokens are on
+    /// their way back when this answers, which may take as long as the other side does.
     pub async fn leave(
         &self,
         tenant: TenantId,
@@ -51,17 +51,34 @@ impl Connections {
         specs: &[ConnectionSpec],
     ) -> Result<(), IdentityError> {
         self.forget_pending(tenant, plugin).await?;
-        let mut tokens = Vec::new();
         for spec in specs {
-            tokens.extend(self.all_held(tenant, spec)?);
-        }
-        let me = self.clone();
-        tokio::spawn(async move {
-            for (spec, held, client) in tokens {
-                me.give_back(tenant, &spec, held, client).await;
+            let mut left = GIVEN_BACK_MAX;
+            while left > 0 && self.let_go(tenant, spec).await? {
+                left = left.saturating_sub(PAGE);
             }
-        });
+        }
+        self.ring(tenant);
         Ok(())
+    }
+
+    /// Lets go of some of what is held, noting what is to be given back in the same step; whether there is more.
+    async fn let_go(&self, tenant: TenantId, spec: &ConnectionSpec) -> Result<bool, IdentityError> {
+        let (sealed, now) = (self.sealed(tenant), self.0.identity.now());
+        let prefix = prefix(&spec.plugin, Some(&spec.name));
+        let store = &self.0.identity.inner.store;
+        let step = store.change(tenant, |tx| {
+            let client: Option<Client> = sealed.get(tx, CLIENTS, &spec.key(None))?;
+            let (rows, next) = tx.page(HELD, &prefix, None, PAGE, Order::Ascending)?;
+            for (key, row) in rows {
+                // Of somebody who was erased: there is nothing to give back.
+                if let Ok(held) = sealed.opened::<Held>(&key, &row) {
+                    back::note(tx, sealed, spec, &held, client.as_ref(), now)?;
+                }
+                tx.delete(HELD, &key)?;
+            }
+            Ok(next.is_some())
+        });
+        step.await
     }
 
     async fn forget_pending(
@@ -82,33 +99,5 @@ impl Connections {
             Ok(())
         });
         forget.await
-    }
-
-    fn all_held(
-        &self,
-        tenant: TenantId,
-        spec: &ConnectionSpec,
-    ) -> Result<Vec<(ConnectionSpec, Held, Option<Client>)>, IdentityError> {
-        let sealed = self.sealed(tenant);
-        let prefix = prefix(&spec.plugin, Some(&spec.name));
-        self.0.identity.inner.store.look(tenant, |tx| {
-            let client: Option<Client> = sealed.get(tx, CLIENTS, &spec.key(None))?;
-            let (mut found, mut after) = (Vec::new(), None);
-            loop {
-                let last = after.take();
-                let (rows, next) =
-                    tx.page(HELD, &prefix, last.as_deref(), PAGE, Order::Ascending)?;
-                for (key, row) in rows {
-                    // Of somebody who was erased: there is nothing to give back.
-                    if let Ok(held) = sealed.opened(&key, &row) {
-                        found.push((spec.clone(), held, client.clone()));
-                    }
-                }
-                match next {
-                    Some(next) if found.len() < GIVEN_BACK_MAX => after = Some(next),
-                    _ => return Ok(found),
-                }
-            }
-        })
     }
 }

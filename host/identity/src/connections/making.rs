@@ -8,7 +8,7 @@ use vaxel_storage::Order;
 use super::oauth::{self, Grant, Tokens, unguessable};
 use super::ready;
 use super::rows::{CLIENTS, Client, HELD, Held, PENDING, Pending, What};
-use super::{ConnectionError, ConnectionSpec, Connections, CredentialKind};
+use super::{ConnectionError, ConnectionSpec, Connections, CredentialKind, back};
 use crate::refresh::SessionRow;
 use crate::store::{Tx, pair};
 use crate::{Claims, IdentityError, User};
@@ -117,33 +117,37 @@ impl Connections {
         Ok(store.change(tenant, put).await?)
     }
 
-    /// Unless the client went away while the other side was asked: the plugin was erased, or somebody disconnected.
+    /// Unless the client went away while the other side was asked: the plugin was erased, or somebody disconnected. What
+    /// was had goes back then.
     async fn hold_with_client(
         &self,
         tenant: TenantId,
         owner: Option<UserId>,
         spec: &ConnectionSpec,
         what: What,
+        client: &Client,
     ) -> Result<(), ConnectionError> {
         let held = Held {
             agreed: spec.agreed(),
             expired: false,
             what,
         };
-        let sealed = self.sealed(tenant);
+        let (sealed, now) = (self.sealed(tenant), self.0.identity.now());
         let store = &self.0.identity.inner.store;
         let is_held = store.change(tenant, |tx| {
-            let client: Option<Client> = sealed.get(tx, CLIENTS, &spec.key(None))?;
-            if client.is_none() {
+            let there: Option<Client> = sealed.get(tx, CLIENTS, &spec.key(None))?;
+            if there.is_none() {
+                back::note(tx, sealed, spec, &held, Some(client), now)?;
                 return Ok(false);
             }
             sealed.put(tx, HELD, &spec.key(owner), &held, owner)?;
             Ok(true)
         });
-        match is_held.await? {
-            true => Ok(()),
-            false => Err(ConnectionError::NoClient),
+        if is_held.await? {
+            return Ok(());
         }
+        self.ring(tenant);
+        Err(ConnectionError::NoClient)
     }
 
     async fn register(
@@ -243,7 +247,8 @@ impl Connections {
             oauth::ask(&self.0.egress, tenant, spec, &client, grant, now).await?;
         let owner = spec.per_user.then_some(pending.user);
         let what = What::Token { access, refresh };
-        self.hold_with_client(tenant, owner, spec, what).await?;
+        self.hold_with_client(tenant, owner, spec, what, &client)
+            .await?;
         Ok((spec.plugin.clone(), spec.name.clone(), pending.user))
     }
 

@@ -1,6 +1,7 @@
 //! Credentials that the host holds for plugins: made by people, kept sealed, renewed before they end, sent by the host
 //! alone, and given back when somebody disconnects.
 
+mod back;
 mod erase;
 mod error;
 mod making;
@@ -9,7 +10,7 @@ mod ready;
 mod rows;
 mod spec;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -22,7 +23,7 @@ pub use error::ConnectionError;
 pub use making::{Authorization, Given};
 use oauth::{Grant, Tokens};
 pub use ready::Ready;
-use rows::{CLIENTS, Client, HELD, Held, Sealed, Token, What};
+use rows::{CLIENTS, Client, HELD, Held, Sealed, What};
 pub use spec::{ConnectionSpec, CredentialKind};
 
 /// A token is renewed when less than this is left of it, so that it does not end on its way.
@@ -50,6 +51,9 @@ struct Inner {
     egress: Egress,
     /// One renewal of a credential at a time: the other side takes a refresh token once.
     renewing: Mutex<HashMap<Place, Arc<tokio::sync::Mutex<()>>>>,
+    /// Tenants that may have tokens to be given back, and what rings when there are more.
+    giving_back: Mutex<BTreeSet<TenantId>>,
+    bell: tokio::sync::Notify,
 }
 
 impl Connections {
@@ -59,6 +63,8 @@ impl Connections {
             identity,
             egress,
             renewing: Mutex::default(),
+            giving_back: Mutex::default(),
+            bell: tokio::sync::Notify::new(),
         }))
     }
 
@@ -172,13 +178,18 @@ impl Connections {
                 let there = tx.get_raw(HELD, &key)?.is_some();
                 if there {
                     sealed.put(tx, HELD, &key, &renewed, owner)?;
+                } else if !renewed.expired {
+                    back::note(tx, sealed, spec, &renewed, Some(&client), now)?;
                 }
                 Ok(there)
             })
             .await?;
         match (is_there, renewed.expired) {
-            // Disconnected meanwhile.
-            (false, _) => Err(ConnectionError::Missing),
+            // Erased meanwhile: what was had goes back at once.
+            (false, _) => {
+                self.ring(tenant);
+                Err(ConnectionError::Missing)
+            }
             (true, true) => {
                 tracing::warn!(plugin.id = %spec.plugin, tenant.id = %tenant, connection = spec.name, "the other side ended a connection");
                 Err(ConnectionError::Expired)
@@ -246,43 +257,23 @@ impl Connections {
         let _turn = turn.lock().await;
         let found = self.held(cx.tenant, owner, spec)?;
         let (held, client) = found.ok_or(ConnectionError::Missing)?;
+        let (sealed, now) = (self.sealed(cx.tenant), self.0.identity.now());
         let store = &self.0.identity.inner.store;
-        store
+        let noted = store
             .change(cx.tenant, |tx| {
                 tx.delete(HELD, &key)?;
                 if owner.is_none() {
                     tx.delete(CLIENTS, &key)?;
                 }
-                Ok(())
+                back::note(tx, sealed, spec, &held, client.as_ref(), now)
             })
             .await?;
-        self.give_back(cx.tenant, spec, held, client).await;
+        for key in noted {
+            self.give_back((cx.tenant, key)).await;
+        }
+        // What the other side did not take now is tried again.
+        self.ring(cx.tenant);
         Ok(())
-    }
-
-    /// To where it was had: a version of the plugin that names another place gets nothing.
-    async fn give_back(
-        &self,
-        tenant: TenantId,
-        spec: &ConnectionSpec,
-        held: Held,
-        client: Option<Client>,
-    ) {
-        let (What::Token { access, refresh }, Some(client)) = (held.what, client) else {
-            return;
-        };
-        if held.agreed != spec.agreed() {
-            return;
-        }
-        let Token { value: access, .. } = access;
-        let refresh = refresh.map(|token| (token, "refresh_token"));
-        for (token, hint) in refresh.into_iter().chain([(access, "access_token")]) {
-            let egress = &self.0.egress;
-            let back = oauth::revoke(egress, tenant, spec, &client, &token, hint).await;
-            if let Err(error) = back {
-                tracing::warn!(plugin.id = %spec.plugin, tenant.id = %tenant, connection = spec.name, %error, "a token could not be given back");
-            }
-        }
     }
 }
 

@@ -167,6 +167,8 @@ pub(super) async fn revoke(
     let answer = egress.fetch(tenant, request).await?;
     match answer.status {
         200..=299 => Ok(()),
+        // Come back later (RFC 7009 section 2.2.1, RFC 6585 section 4).
+        408 | 429 | 500..=599 => Err(ConnectionError::Unreachable),
         _ => Err(ConnectionError::Refused),
     }
 }

@@ -18,6 +18,9 @@ pub(super) const CLIENTS: Space = Space::host(0x2a);
 /// What is being connected, by the hash of its state.
 pub(super) const PENDING: Space = Space::host(0x2b);
 
+/// Tokens that are to be given back, by plugin and chance.
+pub(super) const BACK: Space = Space::host(0x2c);
+
 /// A credential.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Held {
@@ -69,6 +72,20 @@ pub(super) struct Pending {
     /// The hash of what only their browser has.
     pub(super) binding: [u8; 32],
     pub(super) ends_at: UnixMs,
+}
+
+/// A token that is to be given back to where it was had.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Back {
+    pub(super) spec: ConnectionSpec,
+    pub(super) client: Client,
+    pub(super) token: String,
+    /// What kind of token it is (RFC 7009 section 2.1).
+    pub(super) hint: String,
+    /// How often it was tried.
+    pub(super) tries: u32,
+    /// When it is tried next.
+    pub(super) next: UnixMs,
 }
 
 /// One space of one tenant, sealed.

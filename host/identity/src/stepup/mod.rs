@@ -2,16 +2,20 @@
 //! what a plugin gets is a proof to spend.
 
 mod eid;
+mod people;
 mod pin;
 mod proof;
 mod purpose;
+mod ticket;
 
 pub use eid::{
     BankIdState, EidBegun, EidBudget, EidConfig, EidLook, EidRequest, EidView, Eids, StepUpError,
     TakenProof, browser_binding,
 };
+pub use people::NAMES_MAX;
 pub use pin::PIN_DIGITS;
 pub use proof::{BROWSER_PROOF_MS, Binding, NewProof, PROOF_MS, Proof};
+pub use ticket::{Ticket, TicketGiven, TicketSpending};
 
 /// The longest name of a purpose or a scope: a kind and an id.
 const NAME_LEN_MAX: usize = 128;

@@ -63,6 +63,14 @@ pub struct NewProof<'a> {
     pub pseudonym: Option<String>,
     /// Where it may be spent.
     pub binding: Binding,
+    /// It buys a ticket and nothing else: no plugin ever learns of it.
+    pub for_ticket: bool,
+}
+
+/// A proof that buys a ticket: its place, and whom it is about.
+pub(super) struct ProofForTicket {
+    pub(super) key: Vec<u8>,
+    pub(super) pseudonym: Option<String>,
 }
 
 /// What whoever spends a proof learns.
@@ -85,6 +93,8 @@ struct ProofRow {
     at: UnixMs,
     /// Blinded, as the disk need not know who did what.
     binding: [u8; 32],
+    #[serde(default)]
+    for_ticket: bool,
 }
 
 impl Row for ProofRow {
@@ -109,6 +119,7 @@ impl Identity {
             pseudonym: new.pseudonym,
             at: self.now(),
             binding: self.blinded(tenant, new.binding)?,
+            for_ticket: new.for_ticket,
         };
         let change = |tx: &mut crate::store::Tx| tx.put(&key, &row, ErasureKey::TENANT);
         self.inner.store.change(tenant, change).await?;
@@ -142,6 +153,7 @@ impl Identity {
         let fits = |row: &ProofRow| {
             row.plugin == *plugin
                 && row.purpose == purpose
+                && !row.for_ticket
                 && ct_eq(&row.binding, &binding)
                 && now.since(row.at) < lives_ms
         };
@@ -169,6 +181,29 @@ impl Identity {
                 && now.since(row.at) < binding.proof_ms()
         };
         Ok(row.filter(fits).map(|row| row.purpose))
+    }
+
+    /// A proof that a ticket may be had for; nobody's where it is none. It stays.
+    pub(super) fn proof_for_ticket(
+        &self,
+        tenant: TenantId,
+        plugin: &PluginId,
+        purpose: &str,
+        token: &str,
+        binding: Binding,
+    ) -> Result<ProofForTicket, IdentityError> {
+        let key = self.proof_key(tenant, token)?;
+        let (blinded, now) = (self.blinded(tenant, binding)?, self.now());
+        let row: Option<ProofRow> = self.inner.store.look(tenant, |tx| tx.get(&key))?;
+        let fits = |row: &ProofRow| {
+            row.plugin == *plugin
+                && row.purpose == purpose
+                && row.for_ticket
+                && ct_eq(&row.binding, &blinded)
+                && now.since(row.at) < binding.proof_ms()
+        };
+        let pseudonym = row.filter(fits).and_then(|row| row.pseudonym);
+        Ok(ProofForTicket { key, pseudonym })
     }
 
     /// Removes proofs that nobody spent in time.

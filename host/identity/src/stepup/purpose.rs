@@ -31,13 +31,13 @@ impl Row for PurposeRow {
 }
 
 /// Where a purpose's secret lies and which key erases it.
-struct Place {
-    key: Vec<u8>,
-    erasure: ErasureKey,
+pub(super) struct Place {
+    name: [u8; 32],
+    pub(super) erasure: ErasureKey,
 }
 
 impl Place {
-    fn of(
+    pub(super) fn of(
         keyring: &Keyring,
         tenant: TenantId,
         plugin: &PluginId,
@@ -51,9 +51,14 @@ impl Place {
             what: "naming a purpose's key",
         })?;
         Ok(Self {
-            key: [KEY, &place].concat(),
+            name: place,
             erasure: ErasureKey::named(u128::from_be_bytes(*id)),
         })
+    }
+
+    /// Where a row about the purpose lies.
+    pub(super) fn key_of(&self, kind: &[u8]) -> Vec<u8> {
+        [kind, &self.name].concat()
     }
 }
 
@@ -67,13 +72,23 @@ impl Identity {
         person: &PersonalNumber,
     ) -> Result<String, IdentityError> {
         let place = Place::of(&self.inner.keyring, tenant, plugin, purpose)?;
-        let look = |tx: &mut crate::store::Tx| tx.get::<PurposeRow>(&place.key);
-        let secret = match self.inner.store.look(tenant, look)? {
-            Some(row) => row.secret,
-            None => self.begin_purpose(tenant, &place).await?,
-        };
+        let secret = self.secret_of(tenant, &place).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         Ok(BASE64.encode(hmac::sign(&key, person.expose().as_bytes())))
+    }
+
+    /// What only this purpose is hashed with; made when it is first asked for.
+    pub(super) async fn secret_of(
+        &self,
+        tenant: TenantId,
+        place: &Place,
+    ) -> Result<[u8; 32], IdentityError> {
+        let key = place.key_of(KEY);
+        let look = |tx: &mut crate::store::Tx| tx.get::<PurposeRow>(&key);
+        match self.inner.store.look(tenant, look)? {
+            Some(row) => Ok(row.secret),
+            None => self.begin_purpose(tenant, place).await,
+        }
     }
 
     async fn begin_purpose(
@@ -81,25 +96,35 @@ impl Identity {
         tenant: TenantId,
         place: &Place,
     ) -> Result<[u8; 32], IdentityError> {
-        let (keyring, erasure) = (std::sync::Arc::clone(&self.inner.keyring), place.erasure);
-        let made = blocking(move || Ok(keyring.create_key(tenant, erasure))).await?;
-        made.map_err(|error| match error {
-            CryptoError::KeyMissing => IdentityError::Unknown { what: "purpose" },
-            error => error.into(),
-        })?;
+        self.make_erasure_key(tenant, place.erasure).await?;
+        let key = place.key_of(KEY);
         self.inner
             .store
             .change(tenant, |tx| {
-                if let Some(row) = tx.get::<PurposeRow>(&place.key)? {
+                if let Some(row) = tx.get::<PurposeRow>(&key)? {
                     return Ok(row.secret);
                 }
                 let row = PurposeRow {
                     secret: random_bytes(),
                 };
-                tx.put(&place.key, &row, place.erasure)?;
+                tx.put(&key, &row, place.erasure)?;
                 Ok(row.secret)
             })
             .await
+    }
+
+    /// `Unknown` where the purpose was closed: its key is not made twice.
+    pub(super) async fn make_erasure_key(
+        &self,
+        tenant: TenantId,
+        erasure: ErasureKey,
+    ) -> Result<(), IdentityError> {
+        let keyring = std::sync::Arc::clone(&self.inner.keyring);
+        let made = blocking(move || Ok(keyring.create_key(tenant, erasure))).await?;
+        made.map_err(|error| match error {
+            CryptoError::KeyMissing => IdentityError::Unknown { what: "purpose" },
+            error => error.into(),
+        })
     }
 
     /// Closes a purpose for ever: no pseudonym of it can be made or compared again, in no backup either.
@@ -126,7 +151,8 @@ impl Identity {
         self.inner
             .store
             .change(tenant, |tx| {
-                tx.delete(STEP_UP, &place.key)?;
+                tx.delete(STEP_UP, &place.key_of(KEY))?;
+                super::ticket::forget_key(tx, &place)?;
                 let entry = AuditEntry::of(cx, "stepup.close", Outcome::Done);
                 tx.append(&entry.about(plugin.as_str()))
             })

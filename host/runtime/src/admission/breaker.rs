@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use vaxel_core::{Problem, Reason, UnixMs, UserId};
+use vaxel_core::{Problem, Reason, UnixMs};
 use vaxel_crypto::random_bytes;
+
+use super::suspect::Suspect;
 
 /// How long faults are counted together.
 const WINDOW_MS: u64 = 30_000;
@@ -16,6 +18,9 @@ const CALLER_FAULTS_MAX: u32 = 3;
 
 /// Callers that a window remembers; more than that have a broken plugin, not bad luck.
 const CALLERS_MAX: usize = 1_024;
+
+/// Networks of callers who are not signed in that a window remembers; all others wait together.
+const STRANGERS_MAX: usize = 1_024;
 
 /// The first rest; each following is twice as long.
 const REST_FIRST_MS: u64 = 1_000;
@@ -68,8 +73,11 @@ pub(crate) struct Breaker {
     window_began: UnixMs,
     /// Calls in the window, a caller's repeated faults left out.
     calls: u32,
-    /// Faults in the window by caller; anonymous callers are one.
-    faults: HashMap<Option<UserId>, u32>,
+    /// Faults in the window by caller.
+    faults: HashMap<Suspect, u32>,
+    /// The same of callers who are not signed in. Each waits on their own, and all of them together count as one
+    /// caller: addresses cost nothing.
+    strangers: HashMap<Suspect, u32>,
     rests: u32,
     openings: Vec<UnixMs>,
 }
@@ -81,6 +89,7 @@ impl Default for Breaker {
             window_began: UnixMs(0),
             calls: 0,
             faults: HashMap::new(),
+            strangers: HashMap::new(),
             rests: 0,
             openings: Vec::new(),
         }
@@ -89,23 +98,15 @@ impl Default for Breaker {
 
 impl Breaker {
     /// Whether this caller may call now.
-    pub(crate) fn admit(&mut self, caller: Option<UserId>, now: UnixMs) -> Result<(), Problem> {
+    pub(crate) fn admit(&mut self, caller: Suspect, now: UnixMs) -> Result<(), Problem> {
         self.turn_window(now);
+        if self.faults_of(caller) >= CALLER_FAULTS_MAX {
+            let left = WINDOW_MS.saturating_sub(now.since(self.window_began));
+            let detail = "Your calls made this plugin fail. Wait a moment.";
+            return Err(Problem::new(Reason::LimitReached, detail).retry_after_ms(millis(left)));
+        }
         match self.state {
-            State::Closed => {
-                if self
-                    .faults
-                    .get(&caller)
-                    .is_some_and(|faults| *faults >= CALLER_FAULTS_MAX)
-                {
-                    let left = WINDOW_MS.saturating_sub(now.since(self.window_began));
-                    let detail = "Your calls made this plugin fail. Wait a moment.";
-                    return Err(
-                        Problem::new(Reason::LimitReached, detail).retry_after_ms(millis(left))
-                    );
-                }
-                Ok(())
-            }
+            State::Closed => Ok(()),
             State::Open { until } if now >= until => {
                 self.state = State::Trying;
                 Ok(())
@@ -130,6 +131,25 @@ impl Breaker {
         }
     }
 
+    /// Faults of a caller in this window.
+    fn faults_of(&self, caller: Suspect) -> u32 {
+        let of = if caller.is_stranger() {
+            self.strangers.get(&self.remembered(caller))
+        } else {
+            self.faults.get(&caller)
+        };
+        of.copied().unwrap_or(0)
+    }
+
+    /// As whom a caller who is not signed in is remembered.
+    fn remembered(&self, caller: Suspect) -> Suspect {
+        let is_room = self.strangers.len() < STRANGERS_MAX;
+        if is_room || self.strangers.contains_key(&caller) {
+            return caller;
+        }
+        Suspect::Stranger(None)
+    }
+
     /// Notes a call that never got so far: a trial is to be repeated.
     pub(crate) fn gave_up(&mut self, now: UnixMs) {
         if matches!(self.state, State::Trying) {
@@ -138,8 +158,21 @@ impl Breaker {
     }
 
     /// Notes a fault; says whether the plugin rests or is suspended from now on.
-    pub(crate) fn failed(&mut self, caller: Option<UserId>, now: UnixMs) -> Option<Opened> {
+    pub(crate) fn failed(&mut self, caller: Suspect, now: UnixMs) -> Option<Opened> {
         self.turn_window(now);
+        if caller.is_stranger() {
+            let is_first = self.strangers.is_empty();
+            let faults = self.strangers.entry(self.remembered(caller)).or_default();
+            *faults = faults.saturating_add(1);
+            if matches!(self.state, State::Trying) {
+                // No verdict: whoever is not signed in could keep a plugin from everybody. The next caller tries.
+                self.state = State::Open { until: now };
+                return None;
+            }
+            if !is_first {
+                return None;
+            }
+        }
         if matches!(self.state, State::Trying) {
             return Some(self.open(now));
         }
@@ -147,7 +180,8 @@ impl Breaker {
             // A call from before the rest.
             return None;
         }
-        if self.faults.len() < CALLERS_MAX || self.faults.contains_key(&caller) {
+        let is_room = self.faults.len() < CALLERS_MAX || self.faults.contains_key(&caller);
+        if is_room && !caller.is_stranger() {
             let faults = self.faults.entry(caller).or_default();
             *faults = faults.saturating_add(1);
             if *faults > 1 {
@@ -155,7 +189,8 @@ impl Breaker {
             }
         }
         self.calls = self.calls.saturating_add(1);
-        let callers = u32::try_from(self.faults.len()).unwrap_or(u32::MAX);
+        let callers = self.faults.len() + usize::from(!self.strangers.is_empty());
+        let callers = u32::try_from(callers).unwrap_or(u32::MAX);
         let is_broken = callers >= FAULTY_CALLERS_MIN && callers.saturating_mul(2) > self.calls;
         is_broken.then(|| self.open(now))
     }
@@ -190,6 +225,7 @@ impl Breaker {
             self.window_began = now;
             self.calls = 0;
             self.faults.clear();
+            self.strangers.clear();
         }
     }
 }
@@ -213,10 +249,17 @@ fn jittered(ms: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use vaxel_core::UserId;
+
+    use super::super::suspect::Origin;
     use super::*;
 
-    fn user(n: u128) -> Option<UserId> {
-        Some(UserId::from_u128(n))
+    fn user(n: u128) -> Suspect {
+        Suspect::User(UserId::from_u128(n))
+    }
+
+    fn stranger(address: &str) -> Suspect {
+        Suspect::Stranger(Some(Origin::of(address.parse().unwrap())))
     }
 
     const START: UnixMs = UnixMs(1_000_000);
@@ -282,6 +325,59 @@ mod tests {
             .admit(user(1), now.plus_ms(REST_MAX_MS * 10))
             .unwrap_err();
         assert_eq!(refused.code, "plugin-suspended");
+    }
+
+    #[test]
+    fn whoever_is_not_signed_in_waits_for_their_own_faults_only() {
+        let mut breaker = Breaker::default();
+        let (one, other) = (stranger("192.0.2.1"), stranger("192.0.2.2"));
+        for _ in 0..CALLER_FAULTS_MAX {
+            breaker.admit(one, START).unwrap();
+            assert_eq!(breaker.failed(one, START), None);
+        }
+        assert_eq!(
+            breaker.admit(one, START).unwrap_err().reason,
+            Reason::LimitReached
+        );
+        for free in [other, Suspect::Stranger(None), user(1), Suspect::Host] {
+            breaker.admit(free, START).unwrap();
+        }
+        breaker.admit(one, START.plus_ms(WINDOW_MS)).unwrap();
+    }
+
+    #[test]
+    fn however_many_addresses_fail_they_are_one_caller_and_are_remembered_up_to_a_number() {
+        let mut breaker = Breaker::default();
+        for n in 0..4_000_u32 {
+            let [_, _, a, b] = n.to_be_bytes();
+            let one = stranger(&format!("10.0.{a}.{b}"));
+            if breaker.admit(one, START).is_ok() {
+                assert_eq!(breaker.failed(one, START), None);
+            }
+        }
+        assert_eq!(breaker.health(), Health::Running);
+        assert_eq!(breaker.strangers.len(), STRANGERS_MAX + 1);
+        breaker.admit(user(1), START).unwrap();
+        // Three people more are four callers in all.
+        for n in 1..=3 {
+            assert_eq!(breaker.failed(user(n), START), None);
+        }
+        assert_eq!(breaker.failed(user(4), START), Some(Opened::Rest));
+    }
+
+    #[test]
+    fn a_stranger_whose_trial_fails_keeps_the_plugin_from_nobody() {
+        let mut breaker = Breaker::default();
+        break_it(&mut breaker, START);
+        let later = START.plus_ms(REST_FIRST_MS * 2);
+        for n in 0..20 {
+            let one = stranger(&format!("192.0.2.{n}"));
+            breaker.admit(one, later).unwrap();
+            assert_eq!(breaker.failed(one, later), None);
+        }
+        breaker.admit(user(9), later).unwrap();
+        breaker.succeeded(later);
+        assert_eq!(breaker.health(), Health::Running);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod breaker;
 mod bucket;
 mod places;
+mod suspect;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ pub(crate) use breaker::{Breaker, Opened};
 use bucket::Bucket;
 pub(crate) use places::Caller;
 use places::{Permit, Places};
+pub use suspect::Origin;
+pub(crate) use suspect::Suspect;
 
 /// When a caller should come back that found all places taken.
 const RETRY_AFTER_MS: u32 = 250;

@@ -14,6 +14,9 @@ use crate::{Limits, Runtime};
 /// Bytes that are written to the disk at once.
 const STEP_BYTES: usize = 256 << 10;
 
+/// How often the end of an upload is tried: others that end at the same time change the sums.
+const FINISH_TRIES: usize = 16;
+
 /// An upload under way.
 pub struct Upload {
     runtime: Runtime,
@@ -90,6 +93,15 @@ impl Runtime {
         if said.is_some_and(|said| said > row.bytes) {
             return Err(too_large(row.bytes));
         }
+        // Known before a byte of it is taken; what is true at its end counts.
+        let is_room = {
+            let mut tx = self.inner.storage.begin(tenant);
+            let bytes = said.unwrap_or(0);
+            has_room(&mut tx, &address.plugin, bytes, &self.inner.limits)
+        };
+        if !is_room.map_err(|error| storage_problem(&error))? {
+            return Err(no_room());
+        }
         let (storage, id, erasure) = (self.inner.storage.clone(), address.id, row.erasure());
         let writer = off_the_threads(move || storage.write_blob(tenant, id, erasure)).await?;
         Ok(Upload {
@@ -146,39 +158,43 @@ impl Upload {
         };
         let info = off_the_threads(move || writer.finish()).await?;
         let kind = media_type(&self.beginning, &self.row.media_type);
-        let inner = &self.runtime.inner;
         let done = Row {
             state: State::Uploaded,
             media_type: kind.to_owned(),
             bytes: info.bytes,
             sha256: info.sha256,
-            at: inner.clock.now(),
+            at: self.runtime.inner.clock.now(),
             ..self.row.clone()
         };
+        for _ in 1..FINISH_TRIES {
+            match self.note(&done).await {
+                Err(error) if error.is_conflict() => {}
+                ended => return ended.map_err(|error| storage_problem(&error))?,
+            }
+        }
+        self.note(&done)
+            .await
+            .map_err(|error| storage_problem(&error))?
+    }
+
+    /// Notes that it is there, if it is still waited for and all addresses that were given out leave room for it.
+    async fn note(&self, done: &Row) -> Result<Result<(), Problem>, StorageError> {
+        let inner = &self.runtime.inner;
         let Address { plugin, id, .. } = &self.address;
         let mut tx = inner.storage.begin(self.tenant);
-        let prepared = (|| {
-            let row = read(&mut tx, plugin, *id)?;
-            let is_expected = row.is_some_and(|row| row.state == State::Expected);
-            if is_expected {
-                write(&mut tx, plugin, *id, Some(&done))?;
-                account(
-                    &mut tx,
-                    plugin,
-                    i64::try_from(info.bytes).unwrap_or(i64::MAX),
-                )?;
-            }
-            Ok(is_expected)
-        })();
-        match prepared {
+        let row = read(&mut tx, plugin, *id)?;
+        if row.is_none_or(|row| row.state != State::Expected) {
             // Taken back meanwhile, or sent twice at once: the sweep finds the file.
-            Ok(false) => Err(no_blob()),
-            Ok(true) => match inner.storage.commit(tx).await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(storage_problem(&error)),
-            },
-            Err(error) => Err(storage_problem(&error)),
+            return Ok(Err(no_blob()));
         }
+        if !has_room(&mut tx, plugin, done.bytes, &inner.limits)? {
+            return Ok(Err(no_room()));
+        }
+        write(&mut tx, plugin, *id, Some(done))?;
+        let bytes = i64::try_from(done.bytes).unwrap_or(i64::MAX);
+        account(&mut tx, plugin, bytes)?;
+        inner.storage.commit(tx).await?;
+        Ok(Ok(()))
     }
 
     async fn put_down(&mut self) -> Result<(), Problem> {
@@ -269,6 +285,11 @@ fn no_blob() -> Problem {
         Reason::NotFound,
         "There is no such file, or its address is no longer valid.",
     )
+}
+
+fn no_room() -> Problem {
+    let detail = "The plugin's files, or all of the organization's, leave no room for it.";
+    Problem::new(Reason::LimitReached, detail).with_code("plugin-files")
 }
 
 fn too_large(max: u64) -> Problem {

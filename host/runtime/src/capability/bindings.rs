@@ -10,6 +10,7 @@ wasmtime::component::bindgen!({
         "vaxel:http/http.fetch": async | trappable,
         "vaxel:http/http.fetch-all": async | trappable,
         "vaxel:step-up/step-up.spend": async | trappable,
+        "vaxel:step-up/step-up.close": async | trappable,
         "vaxel:interop/interop.call": async | trappable,
         "vaxel:blobs/blobs.read": async | trappable,
     },

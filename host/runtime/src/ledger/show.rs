@@ -278,6 +278,7 @@ impl Runtime {
 
     /// Writes down what is noted, totals for the audit too: the last thing before an orderly stop.
     pub async fn close_books(&self) {
+        self.keep_measured().await;
         let now = self.inner.clock.now();
         self.inner.ledger.write_all(now, true).await;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use semver::Version;
-use vaxel_core::{AlarmLevel, OpCx, PluginId, TenantId};
+use vaxel_core::{AlarmLevel, OpCx, PluginId, TenantId, UnixMs};
 
 use super::measure::Tally;
 use super::rollout::{Rollout, RolloutState, Target};
@@ -50,9 +50,27 @@ impl Runtime {
     /// Takes up what was set going before the server ended.
     pub(crate) fn open_rollouts(&self) -> Result<(), RuntimeError> {
         for (plugin, rollout) in rows::all(&self.inner.storage)? {
+            if rollout.state == RolloutState::Running {
+                self.inner.take_up_measured(&plugin, &rollout)?;
+            }
             self.inner.set_in_memory(&plugin, rollout);
         }
         Ok(())
+    }
+
+    /// Writes down what was measured of all rollouts, at an orderly stop.
+    pub(crate) async fn keep_measured(&self) {
+        let inner = &self.inner;
+        let _steering = inner.steering.lock().await;
+        for plugin in inner.registry.installed() {
+            let Some(family) = inner.registry.family(&plugin) else {
+                continue;
+            };
+            let kept = inner.keep_measured(&plugin, &family, true).await;
+            if let Err(error) = kept {
+                tracing::warn!(plugin.id = %plugin, %error, "writing down what was measured");
+            }
+        }
     }
 
     /// Brings a version to those it is meant for, or to more of them.
@@ -176,6 +194,7 @@ impl Inner {
                 };
                 let meant = |tenant| rollout.target.includes(plugin, tenant);
                 steered.moved = self.turn_all(plugin, &rollout.version, &turn, meant).await;
+                self.keep_measured(plugin, &family, false).await?;
                 self.finish(plugin, &family, rollout).await?;
             }
         }
@@ -239,7 +258,64 @@ impl Inner {
         if old.calls >= CALLS_TO_COMPARE {
             return (new, old);
         }
-        (new, of(&rollout.base, vaxel_core::UnixMs(0)))
+        (new, of(&rollout.base, UnixMs(0)))
+    }
+
+    /// Writes down how both versions did, where that has changed: a server that is killed would otherwise let a version
+    /// fail as often again before it stops.
+    async fn keep_measured(
+        &self,
+        plugin: &PluginId,
+        family: &Family,
+        is_end: bool,
+    ) -> Result<(), RuntimeError> {
+        let Some(rollout) = family
+            .rollout
+            .as_ref()
+            .filter(|rollout| rollout.state == RolloutState::Running && !rollout.shadow)
+        else {
+            return Ok(());
+        };
+        let (Some(new), Some(old)) = (
+            family.plugin(&rollout.version),
+            family.plugin(&rollout.base),
+        ) else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let (tally, before) = self.tallies(family, rollout);
+        if !new.measured.is_to_be_kept(&tally, now, is_end) {
+            return Ok(());
+        }
+        let began = rollout.began_at;
+        let since = old.measured.since(began, now);
+        let of_old = if since == before { began } else { UnixMs(0) };
+        let kept = rows::Kept {
+            version: rollout.version.clone(),
+            base: rollout.base.clone(),
+            at: now,
+            new: new.measured.lines(began, now),
+            old: old.measured.lines(of_old, now),
+        };
+        Ok(rows::keep(&self.storage, plugin, &kept).await?)
+    }
+
+    fn take_up_measured(&self, plugin: &PluginId, rollout: &Rollout) -> Result<(), RuntimeError> {
+        let kept = rows::kept(&self.storage, plugin)?;
+        let of_this = |kept: &rows::Kept| {
+            (&kept.version, &kept.base) == (&rollout.version, &rollout.base)
+                && kept.at >= rollout.began_at
+        };
+        let (Some(kept), Some(family)) = (kept.filter(of_this), self.registry.family(plugin))
+        else {
+            return Ok(());
+        };
+        for (version, lines) in [(&kept.version, &kept.new), (&kept.base, &kept.old)] {
+            if let Some(plugin) = family.plugin(version) {
+                plugin.measured.take_up(lines, kept.at);
+            }
+        }
+        Ok(())
     }
 
     async fn stop(

@@ -35,6 +35,10 @@ pub struct Page {
     /// Whether it stands in the navigation of the app.
     #[serde(default)]
     pub navigation: bool,
+    /// Whether people are offered it where they look for pages. Not one that shows nothing without more behind its
+    /// address.
+    #[serde(default = "yes")]
+    pub listed: bool,
 }
 
 /// Work that nobody waits for.
@@ -215,11 +219,18 @@ impl Manifest {
             name,
             permission,
             public,
+            navigation,
+            listed,
             ..
         } in &self.pages
         {
             if !is_dotted_name(name) || name.contains('.') || !seen.insert(name) {
                 return Err(refuse(format!("{name} is no name for a page, or twice")));
+            }
+            if *navigation && !listed {
+                return Err(refuse(format!(
+                    "the page {name} stands in the navigation, so it is listed"
+                )));
             }
             match permission {
                 Some(permission) if !self.declares(permission) => {

@@ -128,6 +128,7 @@ impl Guest {
             // As they are, but for a proof: that was shown to one plugin, for one purpose.
             caller: crate::Caller {
                 proof: None,
+                ticket: None,
                 ..context.caller.clone()
             },
             plugin: called,

@@ -25,9 +25,15 @@ use vaxel_storage::{Storage, StorageConfig};
 pub const ACME: TenantId = TenantId::from_u128(0xac);
 pub const GLOBEX: TenantId = TenantId::from_u128(0x91);
 
+/// What happens in the host when a plugin asks for somebody.
+pub type Asked = Arc<dyn Fn(UserId) + Send + Sync>;
+
 /// People by tenant.
 #[derive(Clone, Default)]
-pub struct People(pub Arc<Mutex<BTreeMap<(TenantId, UserId), String>>>);
+pub struct People(
+    pub Arc<Mutex<BTreeMap<(TenantId, UserId), String>>>,
+    pub Arc<Mutex<Option<Asked>>>,
+);
 
 impl Directory for People {
     fn tenants(&self) -> Vec<TenantId> {
@@ -35,6 +41,10 @@ impl Directory for People {
     }
 
     fn person(&self, tenant: TenantId, user: UserId) -> Result<Option<Person>, Problem> {
+        let asked = self.1.lock().unwrap().clone();
+        if let Some(asked) = asked {
+            asked(user);
+        }
         let people = self.0.lock().unwrap();
         let name = people.get(&(tenant, user));
         Ok(name.map(|name| Person {
@@ -258,10 +268,24 @@ pub fn worker() -> PackageFiles {
     staged("worker")
 }
 
+/// The fixture that uses every capability as a plugin should.
+pub fn conformance() -> PackageFiles {
+    staged("conformance")
+}
+
 /// The plugin that was built against a frozen contract and is kept as it came out then.
 pub fn former(contract: &str) -> PackageFiles {
+    kept(&format!("former-{contract}"))
+}
+
+/// The one that grows its table.
+pub fn tables() -> PackageFiles {
+    kept("tables")
+}
+
+fn kept(fixture: &str) -> PackageFiles {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
-    let folder = folder.join(format!("former-{contract}"));
+    let folder = folder.join(fixture);
     PackageFiles {
         manifest: std::fs::read_to_string(folder.join("plugin.toml")).unwrap(),
         component: std::fs::read(folder.join("component.wasm")).unwrap(),

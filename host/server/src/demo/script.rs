@@ -206,9 +206,8 @@ async fn play(
     let caller = Caller {
         user: Some(by.user),
         admin: by.person.admin,
-        permissions: Default::default(),
         assurance: "password".to_owned(),
-        proof: None,
+        ..Caller::default()
     };
     let reply = house
         .runtime

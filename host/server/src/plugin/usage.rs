@@ -1,5 +1,8 @@
 //! What plugins used and what it cost, for operators.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use anyhow::bail;
 use serde_json::{Value, json};
 use vaxel_core::{PluginId, Problem};
@@ -21,9 +24,21 @@ pub(crate) async fn used(
     let (mut items, mut lines) = (Vec::new(), Vec::new());
     for tenant in tenants {
         let used = house.runtime.used(tenant.id, plugin, days).await;
+        let mut stored: BTreeMap<PluginId, u64> = BTreeMap::new();
         for (id, day) in used.map_err(said)? {
+            // What is there now stands with the newest day, which comes first.
+            let newest = match stored.entry(id.clone()) {
+                Entry::Occupied(_) => None,
+                Entry::Vacant(entry) => {
+                    let now = house.runtime.stored(tenant.id, &id).await.map_err(said)?;
+                    Some(*entry.insert(now.row_bytes.saturating_add(now.file_bytes)))
+                }
+            };
+            let in_words = newest.map_or_else(String::new, |bytes| {
+                format!("  {:>7} KiB stored", bytes.div_ceil(1_024))
+            });
             lines.push(format!(
-                "{:16} {:16} {}  {:>9} calls {:>6} faults {:>9} ms {:>5} MiB",
+                "{:16} {:16} {}  {:>9} calls {:>6} faults {:>9} ms {:>5} MiB{in_words}",
                 tenant.slug,
                 id.as_str(),
                 day.day,
@@ -36,7 +51,7 @@ pub(crate) async fn used(
                 "tenant": tenant.slug, "plugin": id, "day": day.day, "calls": day.calls, "faults": day.faults,
                 "refusals": day.refusals, "conflicts": day.conflicts, "processor_ms": day.processor_us / 1_000,
                 "wall_ms": day.wall_us / 1_000, "memory_bytes_max": day.memory_bytes_max,
-                "storage_ops": day.storage_ops, "written_bytes": day.written_bytes, "uses": day.uses,
+                "stored_bytes": newest, "storage_ops": day.storage_ops, "written_bytes": day.written_bytes, "uses": day.uses,
                 "metrics": day.metrics, "versions": day.versions,
             }));
         }

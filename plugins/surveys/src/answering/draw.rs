@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::Open;
 use super::elements::{element, short};
+use super::person;
 use super::send::action;
-use crate::error::SurveyError;
+use crate::error::{Result, SurveyError};
 use crate::model::answer::Mistake;
 use crate::model::flow::{asked, steps, way};
 use crate::model::piping::fill;
@@ -45,7 +46,7 @@ impl<'a> At<'a> {
     }
 }
 
-pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
+pub(crate) fn page(open: &Open, at: &At<'_>) -> Result<Value> {
     let (survey, words, language) = (&open.survey, open.words(), open.language.as_str());
     let steps = steps(survey);
     let way = way(survey, &steps, at.answers);
@@ -109,7 +110,7 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
     if at.begun && place > 0 {
         actions.push(json!({"type": "Action.Submit", "id": action("back", version, number), "title": words.back}));
     }
-    tinted(
+    let mut page = tinted(
         open,
         json!({
             "type": "Page",
@@ -118,7 +119,13 @@ pub(crate) fn page(open: &Open, at: &At<'_>) -> Value {
             "body": body,
             "actions": actions,
         }),
-    )
+    );
+    if !open.rehearses
+        && let Some(required) = person::required(open, open.link.as_deref())?
+    {
+        page["proof"] = required;
+    }
+    Ok(page)
 }
 
 /// In the survey's colour.

@@ -38,6 +38,8 @@ pub(crate) struct Open {
     pub(crate) row: SurveyRow,
     pub(crate) survey: Survey,
     pub(crate) language: String,
+    /// The personal link that it is answered with.
+    pub(crate) link: Option<String>,
     /// Its author goes through a draft: nothing is taken.
     pub(crate) rehearses: bool,
 }
@@ -70,11 +72,17 @@ fn answer(request: &Request) -> Result<Value, SurveyError> {
         _ => None,
     };
     let language = language(request, begun.as_ref(), &survey);
+    let link = match (&place, &begun) {
+        (Place::Link(token), _) => Some((*token).to_owned()),
+        (_, Some(begun)) => begun.link.clone(),
+        _ => None,
+    };
     let open = Open {
         id,
         row,
         survey,
         language,
+        link,
         rehearses: false,
     };
     if matches!(place, Place::Thanks) {
@@ -104,7 +112,7 @@ fn answer(request: &Request) -> Result<Value, SurveyError> {
     }
     match &request.sent {
         Some(sent) => send::take(&open, &place, begun, sent, request),
-        None => Ok(draw::page(&open, &draw::At::beginning(begun.as_ref()))),
+        None => draw::page(&open, &draw::At::beginning(begun.as_ref())),
     }
 }
 

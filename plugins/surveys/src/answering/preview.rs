@@ -34,12 +34,13 @@ pub(super) fn show(request: &Request) -> Result<Value> {
         language: language(request, begun.as_ref(), &survey),
         row,
         survey,
+        link: None,
         rehearses: true,
     };
     let page = match (&place, &request.sent) {
         (Place::Thanks, _) => draw::thanks(&open),
         (_, Some(sent)) => send::take(&open, &place, begun, sent, request)?,
-        (_, None) => draw::page(&open, &At::beginning(begun.as_ref())),
+        (_, None) => draw::page(&open, &At::beginning(begun.as_ref()))?,
     };
     Ok(noted(&open, page))
 }

@@ -46,11 +46,6 @@ pub(super) fn take(
     let survey = &open.survey;
     let steps = steps(survey);
     let step = steps.get(number).ok_or(SurveyError::Missing("page"))?;
-    let link = match (place, &begun) {
-        (Place::Link(token), _) => Some((*token).to_owned()),
-        (_, Some(begun)) => begun.link.clone(),
-        _ => None,
-    };
     let mut answers = begun
         .as_ref()
         .map(|begun| begun.answers.clone())
@@ -70,7 +65,7 @@ pub(super) fn take(
             begun: begun.is_some(),
             changed: false,
         };
-        return Ok(draw::page(open, &at));
+        return draw::page(open, &at);
     }
     let way = way(survey, &steps, &answers);
     let here = way.iter().position(|at| *at == number);
@@ -96,13 +91,13 @@ pub(super) fn take(
                 begun: begun.is_some(),
                 changed: true,
             };
-            return Ok(draw::page(open, &missing));
+            return draw::page(open, &missing);
         }
         if answers.is_empty() {
             return Err(open.refuse("invalid", open.words().nothing));
         }
         if !open.rehearses {
-            taking::take(open, answers, link.as_deref())?;
+            taking::take(open, answers)?;
         }
         if let Some(token) = token {
             storage::delete(keys::begun(&token)?)?;
@@ -119,7 +114,7 @@ pub(super) fn take(
         step: next,
         answers,
         language: open.language.clone(),
-        link,
+        link: open.link.clone(),
         changed: false,
     };
     keep(open, &token, &begun)?;

@@ -9,11 +9,11 @@ use crate::model::settings::Linkage;
 use crate::model::{Answers, Value};
 use crate::results::live;
 use crate::results::release::group_of;
-use crate::store::keys;
 use crate::store::rows::AnswerRow;
+use crate::store::{self, keys};
 
-pub(crate) fn take(open: &Open, answers: Answers, token: Option<&str>) -> Result<()> {
-    let who = person::admit(open, token)?;
+pub(crate) fn take(open: &Open, answers: Answers) -> Result<()> {
+    let who = person::admit(open, open.link.as_deref())?;
     places(open, &answers)?;
     put(open, answers, who, day_of(clock::now_ms()))?;
     if open.survey.settings.group_min == 1 {
@@ -43,8 +43,14 @@ fn put(open: &Open, answers: Answers, who: Option<String>, day: String) -> Resul
         answers,
         who,
     };
-    // Appending never meets others who answer. The place tells the order, so a release moves it to a random one.
     let waiting = keys::waiting_group(&open.id, &group)?;
+    if settings.linkage == Linkage::Anonymous {
+        // From the first moment at a place that tells no order.
+        let random = store::random_hex(16)?;
+        storage::put_json_about(format!("{waiting}{random}"), &row, &about)?;
+        return Ok(());
+    }
+    // Appending never meets others who answer. The place tells the order, so a release moves it to a random one.
     storage::append_json_about(waiting, &row, None, &about)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::check_question::check_question;
 use super::fault::{Fault, Faults};
 use super::flow::named_by;
 use super::piping::is_id;
+use super::settings::Linkage;
 use super::{Condition, END, Kind, Survey, calculation};
 
 pub(crate) const LANGUAGES_MAX: usize = 10;
@@ -333,6 +334,15 @@ fn conditions(survey: &Survey, ids: &BTreeSet<&str>, faults: &mut Faults) {
 }
 
 fn settings(survey: &Survey, faults: &mut Faults) {
+    if survey.settings.linkage == Linkage::Anonymous {
+        for question in survey.questions().filter(|each| each.kind.says_who()) {
+            let why = [
+                "en adress, ett nummer eller en namnteckning säger vem den hör till: inget anonymt kan fråga efter det",
+                "an address, a number or a signature says who it is of: nothing anonymous can ask for it",
+            ];
+            faults.add(&question.id, why);
+        }
+    }
     let settings = &survey.settings;
     if let Some(why) = settings.fault() {
         faults.add("", why);

@@ -41,6 +41,9 @@ pub(crate) const GROUP_MIN: u32 = 5;
 /// A group this large is hardly ever reached.
 pub(crate) const GROUP_MIN_MAX: u32 = 100;
 
+/// What a proof by PIN is called; all others are electronic identities.
+const PIN: &str = "pin";
+
 /// Who may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +64,9 @@ pub(crate) enum Access {
 pub(crate) enum Linkage {
     /// Nobody is asked who they are.
     Unlinked,
+    /// Who answers has shown to the host who they are, each once; neither the host nor anybody else knows which answer is
+    /// theirs.
+    Anonymous,
     /// It is noted that somebody has answered, apart from what.
     Confidential,
     /// Answers carry a name made for this survey alone.
@@ -95,6 +101,14 @@ impl Settings {
                 "den som behöver en länk, ett konto eller ett bevis svarar inte utan koppling: välj konfidentiellt, pseudonymt eller med namn",
                 "whoever is asked for a link, an account or a proof is not unlinked: choose confidential, pseudonymous or named",
             ]),
+            Linkage::Anonymous
+                if self.access != Access::Anyone || !self.asks_eid() || self.asks_pin() =>
+            {
+                Some([
+                    "anonyma svar kräver e-legitimation och inget annat: en länk, ett konto eller en PIN-kod skulle säga vems de är, eller låta en person svara två gånger",
+                    "anonymous answers need an electronic identity and nothing else: a link, an account or a PIN would say whose they are, or let one person answer twice",
+                ])
+            }
             Linkage::Confidential if !asks => Some([
                 "ett svar per person kräver en personlig länk, ett konto eller ett bevis",
                 "one answer per person needs a personal link, an account or a proof",
@@ -105,13 +119,17 @@ impl Settings {
                     "pseudonymous answers need an account or a proof",
                 ])
             }
-            Linkage::Named if self.access == Access::Anyone => Some([
-                "svar med namn kräver en personlig länk eller ett konto",
-                "named answers need a personal link or an account",
+            Linkage::Named if self.access == Access::Anyone && !self.names_by_eid() => Some([
+                "svar med namn kräver en personlig länk, ett konto eller e-legitimation och inget annat",
+                "named answers need a personal link, an account, or an electronic identity and nothing else",
             ]),
             Linkage::Named if self.group_min > 1 => Some([
                 "svar med namn visas ett och ett: minsta grupp är 1",
                 "named answers are shown one by one: group_min is 1",
+            ]),
+            _ if self.asks_pin() && self.access == Access::Anyone => Some([
+                "den som har en PIN-kod kan visa den för andra: en PIN-kod hör till en personlig länk eller ett konto",
+                "whoever has a PIN can show it: a PIN belongs to a personal link or an account",
             ]),
             _ if self.group_min == 0 || self.group_min > GROUP_MIN_MAX => {
                 Some(["minsta grupp är 1 till 100", "group_min is 1 to 100"])
@@ -122,6 +140,24 @@ impl Settings {
             ]),
             _ => None,
         }
+    }
+
+    /// Whether a PIN is one of the ways to show who one is.
+    pub(crate) fn asks_pin(&self) -> bool {
+        self.step_up.iter().any(|method| method == PIN)
+    }
+
+    /// Whether an electronic identity is one.
+    pub(crate) fn asks_eid(&self) -> bool {
+        self.step_up.iter().any(|method| method != PIN)
+    }
+
+    /// Whether the host keeps what people are called, as their electronic identity says.
+    pub(crate) fn names_by_eid(&self) -> bool {
+        self.linkage == Linkage::Named
+            && self.access == Access::Anyone
+            && self.asks_eid()
+            && !self.asks_pin()
     }
 
     /// Whether what people were told when they answered would still hold.

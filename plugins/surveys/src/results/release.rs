@@ -7,6 +7,7 @@ use vaxel_plugin::{Error, Progress, storage};
 
 use super::live;
 use super::sums::Sums;
+use crate::answering::person;
 use crate::error::Result;
 use crate::model::{Answers, Settings, Value};
 use crate::store::rows::{AnswerRow, State, SurveyRow};
@@ -170,6 +171,9 @@ fn end_of(id: &str) -> Result<Progress> {
             release(id, settings, rest, None)?;
             return Ok(more());
         }
+    }
+    if let Some(settings) = &row.settings {
+        person::forget(id, settings)?;
     }
     let people = storage::scan(keys::people(id), None, FORGOTTEN_MAX, Order::Ascending)?;
     for (key, _) in &people.entries {

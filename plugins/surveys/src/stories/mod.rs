@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod authors;
 mod groups;
+mod proving;
 mod schemas;
 mod seeing;
 

@@ -3688,8 +3688,9 @@ pub mod vaxel {
             pub type Error = super::super::super::vaxel::types::types::Error;
             #[derive(Clone)]
             pub struct Proof {
-                /// pin, bankid, ... (open list).
+                /// pin, bankid, anonymous, ... (open list).
                 pub method: _rt::String,
+                /// When it was shown; for `anonymous` the day alone.
                 pub at_ms: u64,
                 /// The person under this one purpose: never a personal number, and no two purposes can be compared.
                 pub pseudonym: ::core::option::Option<_rt::String>,
@@ -3709,6 +3710,10 @@ pub mod vaxel {
             #[allow(unused_unsafe, clippy::all)]
             /// Spends the proof that came with the call; it is spent even if this call fails afterwards. `step-up-required`
             /// where none came, or one for another purpose.
+            ///
+            /// A page whose proof is `anonymous` gets `anonymous` here, from somebody of whom the host itself does not know who they
+            /// are: one of those who have shown it, each once. That is spent with what this call writes, or not at all;
+            /// `step-up-spent` where it was spent before.
             #[allow(async_fn_in_trait)]
             pub fn spend(purpose: &str) -> ::core::result::Result<Proof, Error> {
                 unsafe {
@@ -3840,6 +3845,100 @@ pub mod vaxel {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Closes a purpose for ever: its keys are destroyed at once, even if this call fails afterwards. No pseudonym under it
+            /// can be made or compared again, and nothing can be proven for it any more.
+            #[allow(async_fn_in_trait)]
+            pub fn close(purpose: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 8 + 5 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 8
+                            + 5 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = purpose;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "vaxel:step-up/step-up@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "close"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result12 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                let l7 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr1
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                let l10 = i32::from(
+                                    *ptr1
+                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                super::super::super::vaxel::types::types::Error {
+                                    code: _rt::string_lift(bytes6),
+                                    message: _rt::string_lift(bytes9),
+                                    retry_after_ms: match l10 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l11 = *ptr1
+                                                    .add(4 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                l11 as u32
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
                 }
             }
         }
@@ -5474,9 +5573,9 @@ macro_rules! __export_described_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:vaxel:plugin@0.1.0:described:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2717] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2746] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9d\x14\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xba\x14\x01A\x02\x01\
 A\x1d\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05\
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 '\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x03key\x02\x05value\x02\
@@ -5523,26 +5622,26 @@ ttl-msy\0\x0f\x04\0\x0cdownload-url\x01\x10\x01j\0\x01\x01\x01@\x01\x02ids\0\x11
 \x04\0\x06delete\x01\x12\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\x01B\x06\x02\x03\
 \x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x03\x06plugi\
 ns\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bvaxel:interop/i\
-nterop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
+nterop@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
 r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\x01j\x01\x04\
-\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1bvaxel:step-u\
-p/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\
-\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07header\
-s\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\
-\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\
-\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\
-\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01\
-p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconn\
-ections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01\
-B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03\
-jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jo\
-bs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\
-\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03\
-all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x01B\x03\x01p}\x01@\0\0\0\
-\x04\0\x08describe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.1\x05\x0e\x04\0\
-\x1cvaxel:plugin/described@0.1.0\x04\0\x0b\x0f\x01\0\x09described\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x01j\0\x01\x01\x01@\x01\
+\x07purposes\0\x07\x04\0\x05close\x01\x08\x03\0\x1bvaxel:step-up/step-up@0.1.0\x05\
+\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\x02ss\x01p\x02\x01\
+p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07headers\x03\x04body\x05\x0a\
+connection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\x01r\x03\x06status{\x07\
+headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\x03\x07missing\x09conne\
+cted\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\x01\x0b\x01\x01\x01@\x01\
+\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01p\x0e\x01@\x01\x08reque\
+sts\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconnections\0\x0d\x04\0\x08\
+state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\
+\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03jobs\x03keys\x07whe\
+n-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jobs\x03keys\0\x03\x04\
+\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\x0c\x01B\x05\x01\
+ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03all\x01\x02\x03\
+\0\x19vaxel:config/config@0.1.0\x05\x0d\x01B\x03\x01p}\x01@\0\0\0\x04\0\x08descr\
+ibe\x01\x01\x04\0!vaxel:lifecycle/description@0.1.1\x05\x0e\x04\0\x1cvaxel:plugi\
+n/described@0.1.0\x04\0\x0b\x0f\x01\0\x09described\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -5555,8 +5654,8 @@ pub use __export_described_impl as export_described;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2719] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xff\x13\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2748] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9c\x14\x01A\x02\x01\
 A\x1b\x01B\x03\x01ky\x01r\x03\x04codes\x07messages\x0eretry-after-ms\0\x04\0\x05\
 error\x03\0\x01\x03\0\x17vaxel:types/types@0.1.0\x05\0\x02\x03\0\0\x05error\x01B\
 '\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01r\x02\x03key\x02\x05value\x02\
@@ -5603,25 +5702,26 @@ ttl-msy\0\x0f\x04\0\x0cdownload-url\x01\x10\x01j\0\x01\x01\x01@\x01\x02ids\0\x11
 \x04\0\x06delete\x01\x12\x03\0\x17vaxel:blobs/blobs@0.1.0\x05\x08\x01B\x06\x02\x03\
 \x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x03\x06plugi\
 ns\x06methods\x06params\x02\0\x03\x04\0\x04call\x01\x04\x03\0\x1bvaxel:interop/i\
-nterop@0.1.0\x05\x09\x01B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
+nterop@0.1.0\x05\x09\x01B\x0b\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01ks\x01\
 r\x03\x06methods\x05at-msw\x09pseudonym\x02\x04\0\x05proof\x03\0\x03\x01j\x01\x04\
-\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x03\0\x1bvaxel:step-u\
-p/step-up@0.1.0\x05\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\
-\x02ss\x01p\x02\x01p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07header\
-s\x03\x04body\x05\x0aconnection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\
-\x01r\x03\x06status{\x07headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\
-\x03\x07missing\x09connected\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\
-\x01\x0b\x01\x01\x01@\x01\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01\
-p\x0e\x01@\x01\x08requests\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconn\
-ections\0\x0d\x04\0\x08state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01\
-B\x08\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03\
-jobs\x03keys\x07when-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jo\
-bs\x03keys\0\x03\x04\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\
-\x0c\x01B\x05\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03\
-all\x01\x02\x03\0\x19vaxel:config/config@0.1.0\x05\x0d\x04\0<vaxel:plugin/descri\
-bed-with-all-of-its-exports-removed@0.1.0\x04\0\x0b/\x01\0)described-with-all-of\
--its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-comp\
-onent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01\x01\x01@\x01\x07purposes\0\x05\x04\0\x05spend\x01\x06\x01j\0\x01\x01\x01@\x01\
+\x07purposes\0\x07\x04\0\x05close\x01\x08\x03\0\x1bvaxel:step-up/step-up@0.1.0\x05\
+\x0a\x01B\x17\x02\x03\x02\x01\x01\x04\0\x05error\x03\0\0\x01o\x02ss\x01p\x02\x01\
+p}\x01k\x04\x01ks\x01ky\x01r\x06\x06methods\x03urls\x07headers\x03\x04body\x05\x0a\
+connection\x06\x0atimeout-ms\x07\x04\0\x07request\x03\0\x08\x01r\x03\x06status{\x07\
+headers\x03\x04body\x04\x04\0\x08response\x03\0\x0a\x01m\x03\x07missing\x09conne\
+cted\x07expired\x04\0\x10connection-state\x03\0\x0c\x01j\x01\x0b\x01\x01\x01@\x01\
+\x07request\x09\0\x0e\x04\0\x05fetch\x01\x0f\x01p\x09\x01p\x0e\x01@\x01\x08reque\
+sts\x10\0\x11\x04\0\x09fetch-all\x01\x12\x01@\x01\x0aconnections\0\x0d\x04\0\x08\
+state-of\x01\x13\x03\0\x15vaxel:http/http@0.1.0\x05\x0b\x01B\x08\x02\x03\x02\x01\
+\x01\x04\0\x05error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x04\x03jobs\x03keys\x07whe\
+n-msw\x07payload\x02\0\x03\x04\0\x02at\x01\x04\x01@\x02\x03jobs\x03keys\0\x03\x04\
+\0\x06cancel\x01\x05\x03\0\x1dvaxel:schedule/schedule@0.1.0\x05\x0c\x01B\x05\x01\
+ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x01@\0\0s\x04\0\x03all\x01\x02\x03\
+\0\x19vaxel:config/config@0.1.0\x05\x0d\x04\0<vaxel:plugin/described-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b/\x01\0)described-with-all-of-its-exports-re\
+moved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.\
+3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

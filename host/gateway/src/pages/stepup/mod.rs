@@ -2,6 +2,7 @@
 //! words are the host's, for the organization and for the page; the plugin learns only that it was shown.
 
 mod order;
+mod ticket;
 mod words;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,6 +23,7 @@ use crate::http::Response;
 use crate::http::cookie;
 use crate::http::edge::Edge;
 pub(crate) use order::{back, cancel, code, now, show};
+pub(crate) use ticket::{held_ticket, holds_ticket, without_ticket};
 use words::{filled, words};
 
 /// Binds an order to the browser that began it. Lax: the browser comes back from the app.
@@ -126,6 +128,7 @@ pub(crate) struct Asking<'a> {
 pub(crate) struct Step {
     how: String,
     pin: String,
+    blinded: String,
     pub(crate) token: String,
 }
 
@@ -140,6 +143,7 @@ pub(crate) fn step(body: &[u8]) -> Option<Step> {
                 is_ours = true;
             }
             "_pin" => step.pin = value.into_owned(),
+            "_blinded" => step.blinded = value.into_owned(),
             "_token" => step.token = value.into_owned(),
             _ => {}
         }
@@ -171,6 +175,9 @@ impl Asking<'_> {
         trouble: Option<&str>,
         status: StatusCode,
     ) -> Response {
+        if trouble.is_none() && self.may_have_ticket(gateway) {
+            return self.draw_ticket();
+        }
         let words = words(self.locale());
         let offers_eid = self.has(ProofMethod::Eid)
             && gateway
@@ -182,6 +189,14 @@ impl Asking<'_> {
             .tag("</h1><p>")
             .text(&self.said(words.why))
             .tag("</p>");
+        for (is_so, said) in [
+            (self.required.anonymous, words.anonymous),
+            (self.required.named, words.named),
+        ] {
+            if is_so {
+                html.tag("<p>").text(&self.said(said)).tag("</p>");
+            }
+        }
         if let Some(trouble) = trouble {
             html.tag("<div class=\"notice attention\" role=\"alert\"><p>")
                 .text(trouble)
@@ -247,6 +262,8 @@ impl Asking<'_> {
                 self.by_eid(gateway, Device::Same { mobile }).await
             }
             "elsewhere" if self.has(ProofMethod::Eid) => self.by_eid(gateway, Device::Other).await,
+            "key" if self.required.anonymous => self.key(gateway).await,
+            "ticket" if self.required.anonymous => self.sign(gateway, &step.blinded).await,
             _ => Err(Reason::Invalid.into()),
         }
     }
@@ -269,6 +286,7 @@ impl Asking<'_> {
                     method: "pin",
                     pseudonym: None,
                     binding: browser_binding(&cookie),
+                    for_ticket: false,
                 };
                 let token = identity.issue_proof(tenant, proof).await;
                 let token = token.map_err(crate::rpc::session::refused)?;
@@ -309,6 +327,8 @@ impl Asking<'_> {
             },
             origin: self.edge.origin.clone(),
             back_to: self.address.to_owned(),
+            for_ticket: self.required.anonymous,
+            named: self.required.named,
         };
         let (why, status) = match eids.begin(self.cx, request).await {
             Ok(begun) => {

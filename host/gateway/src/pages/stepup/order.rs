@@ -157,6 +157,9 @@ impl<'a> At<'a> {
             EidLook::Failed { message } => {
                 self.ended(&mut html, message.text(self.locale), &view.back_to);
             }
+            EidLook::NotListed => {
+                self.ended(&mut html, words.not_listed, &view.back_to);
+            }
             EidLook::AwaitsReturn | EidLook::Proven => {
                 self.ended(&mut html, words.return_here, &view.back_to);
             }
@@ -299,7 +302,7 @@ pub(crate) async fn cancel(
     }))
 }
 
-fn answer_with(kind: &'static str, content: String) -> Response {
+pub(super) fn answer_with(kind: &'static str, content: String) -> Response {
     let mut response = Response::new(Body::from(content));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -26,6 +26,14 @@ pub(super) struct StepUpWords {
     pub(super) gone: &'static str,
     pub(super) gone_why: &'static str,
     pub(super) visible: &'static str,
+    pub(super) not_listed: &'static str,
+    pub(super) named: &'static str,
+    pub(super) anonymous: &'static str,
+    pub(super) ticket: &'static str,
+    pub(super) ticket_making: &'static str,
+    pub(super) ticket_script: &'static str,
+    pub(super) ticket_failed: &'static str,
+    pub(super) ticket_had: &'static str,
 }
 
 static SV: StepUpWords = StepUpWords {
@@ -51,6 +59,14 @@ static SV: StepUpWords = StepUpWords {
     gone: "Identifieringen finns inte kvar",
     gone_why: "Den är avslutad, eller så började den i en annan webbläsare. Gå tillbaka till sidan du kom från och börja om.",
     visible: "Du visar vem du är för {organization}.\n\n{purpose}",
+    not_listed: "Du har visat vem du är, men du finns inte på listan över dem som kan svara här. Tror du att det är fel? Kontakta den som bjöd in dig.",
+    named: "Ditt namn sparas med det du skickar. Hos {organization} ser bara de som har rätt till det namnet, och varje gång någon tittar noteras det.",
+    anonymous: "Det du skickar är anonymt. Du visar vem du är för att var och en ska svara en gång. Sedan gör din webbläsare en biljett som {organization} stämplar utan att se, och bara biljetten följer med svaret.",
+    ticket: "Din anonyma biljett",
+    ticket_making: "Webbläsaren gör din biljett …",
+    ticket_script: "För att svara anonymt måste webbläsaren få köra skript: biljetten görs i den, så att ingen annan ser den. Slå på JavaScript, eller öppna sidan i en annan webbläsare.",
+    ticket_failed: "Det gick inte att göra biljetten. Försök igen om en stund.",
+    ticket_had: "Du har redan fått en biljett, i den här webbläsaren eller en annan. Var och en får en, och ingen vet vilken som är din: därför går det inte att byta den mot en ny.",
 };
 
 static EN: StepUpWords = StepUpWords {
@@ -76,6 +92,14 @@ static EN: StepUpWords = StepUpWords {
     gone: "This identification is over",
     gone_why: "It has ended, or it began in another browser. Go back to the page that you came from and start over.",
     visible: "You show who you are to {organization}.\n\n{purpose}",
+    not_listed: "You have shown who you are, but you are not on the list of those who may answer here. Do you think that is wrong? Contact whoever invited you.",
+    named: "Your name is kept with what you send. At {organization} only those who have the right to see it do, and each look is noted.",
+    anonymous: "What you send is anonymous. You show who you are so that everybody answers once. Then your browser makes a ticket that {organization} stamps without seeing it, and the ticket alone goes with your answer.",
+    ticket: "Your anonymous ticket",
+    ticket_making: "Your browser makes your ticket …",
+    ticket_script: "To answer anonymously, your browser needs to run scripts: the ticket is made in it, so that nobody else sees it. Turn JavaScript on, or open this page in another browser.",
+    ticket_failed: "The ticket could not be made. Try again in a while.",
+    ticket_had: "You have had a ticket before, in this browser or another one. Everybody gets one, and nobody knows which is yours: so it cannot be exchanged for a new one.",
 };
 
 pub(super) fn words(locale: Locale) -> &'static StepUpWords {

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use vaxel_core::{Alarms, OpCx, PluginId, TenantId, UnixMs};
 use vaxel_crypto::{Secret, ct_eq, random_bytes};
 use vaxel_eid::{
-    Asked, BankId, BankIdConfig, Device, EidError, EidProvider, Hint, Message, Progress,
+    Asked, BankId, BankIdConfig, Device, EidError, EidProvider, Hint, Message, Person, Progress,
 };
 
 use super::proof::{Binding, NewProof};
@@ -70,6 +70,10 @@ pub struct EidRequest {
     pub origin: String,
     /// Where the browser goes on afterwards: a path of ours.
     pub back_to: String,
+    /// What is proven buys a ticket and nothing else.
+    pub for_ticket: bool,
+    /// What people are called is kept, for those who may see it.
+    pub named: bool,
 }
 
 /// An order that was begun: its name, and what binds it to the browser.
@@ -194,6 +198,8 @@ impl Eids {
             mut asked,
             origin,
             back_to,
+            for_ticket,
+            named,
         } = request;
         if matches!(device, Device::Same { .. }) {
             asked.return_url = Some(format!("{origin}/stepup/{id}/back?nonce={nonce}"));
@@ -210,6 +216,8 @@ impl Eids {
             asked,
             order,
             back_to,
+            for_ticket,
+            named,
             binding: hash(binding.as_bytes()),
             nonce: hash(nonce.as_bytes()),
             at: Mutex::new(At::Pending(Hint::new("outstandingTransaction"))),
@@ -262,13 +270,8 @@ impl Eids {
                     return;
                 }
                 Ok(Progress::Complete(done)) => {
-                    let number = &done.person.personal_number;
-                    let identity = &self.0.identity;
-                    let pseudonym = identity
-                        .pseudonym(begun.tenant, &begun.plugin, &begun.purpose, number)
-                        .await;
-                    begun.becomes(match pseudonym {
-                        Ok(pseudonym) => At::Proven { pseudonym },
+                    begun.becomes(match self.proven(&begun, &done.person).await {
+                        Ok(at) => at,
                         Err(error) => {
                             tracing::warn!(tenant.id = %begun.tenant, %error, "a proof cannot be made");
                             At::Failed(Message::Rfa22)
@@ -288,6 +291,23 @@ impl Eids {
             }
         }
         begun.becomes(At::Failed(Message::Rfa8));
+    }
+
+    /// Somebody showed who they are: who that is under this purpose, if they may go on. The number goes no further.
+    async fn proven(&self, begun: &Begun, person: &Person) -> Result<At, IdentityError> {
+        let identity = &self.0.identity;
+        let (tenant, plugin, purpose) = (begun.tenant, &begun.plugin, begun.purpose.as_str());
+        let number = &person.personal_number;
+        if !identity.is_let_in(tenant, plugin, purpose, number).await? {
+            return Ok(At::NotListed);
+        }
+        let pseudonym = identity.pseudonym(tenant, plugin, purpose, number).await?;
+        if begun.named {
+            identity
+                .keep_name(tenant, plugin, purpose, &pseudonym, person)
+                .await?;
+        }
+        Ok(At::Proven { pseudonym })
     }
 
     async fn failed(&self, begun: &Begun, error: &EidError) {
@@ -357,6 +377,7 @@ impl Eids {
             method: "bankid",
             pseudonym: Some(pseudonym),
             binding: Binding::Browser(hash(binding.as_bytes())),
+            for_ticket: begun.for_ticket,
         };
         let token = self.0.identity.issue_proof(tenant, proof).await?;
         Ok(Some(TakenProof {

@@ -11,6 +11,8 @@ pub(super) enum At {
     /// The provider does not answer just now.
     Silent,
     Failed(Message),
+    /// Somebody showed who they are, and is not on the list of those who may.
+    NotListed,
     /// Somebody showed who they are; the browser has not fetched it.
     Proven {
         pseudonym: String,
@@ -30,6 +32,8 @@ pub(super) struct Begun {
     pub(super) asked: Asked,
     pub(super) order: Order,
     pub(super) back_to: String,
+    pub(super) for_ticket: bool,
+    pub(super) named: bool,
     /// Hashes of what the browser and the app were given.
     pub(super) binding: [u8; 32],
     pub(super) nonce: [u8; 32],
@@ -54,6 +58,8 @@ pub enum EidLook {
         /// Why.
         message: Message,
     },
+    /// Shown, by somebody who is not on the list.
+    NotListed,
     /// Shown; the proof can be taken.
     Proven,
     /// Shown on this device, but the app did not send this browser back: it was perhaps another's.
@@ -116,6 +122,7 @@ impl Begun {
                 start: None,
             },
             At::Failed(message) => EidLook::Failed { message: *message },
+            At::NotListed => EidLook::NotListed,
             At::Proven { .. } if self.may_be_taken() => EidLook::Proven,
             At::Proven { .. } => EidLook::AwaitsReturn,
             At::Taken => EidLook::Failed {
