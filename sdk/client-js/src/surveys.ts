@@ -80,7 +80,7 @@ export interface Section {
 }
 
 export type Access = 'anyone' | 'link' | 'members';
-export type Linkage = 'unlinked' | 'confidential' | 'pseudonymous' | 'named';
+export type Linkage = 'unlinked' | 'anonymous' | 'confidential' | 'pseudonymous' | 'named';
 
 export interface Quota {
   id: string;

@@ -109,16 +109,18 @@ export function earlier(definition: Definition, section: number, at: number): Qu
   return [...before, ...(definition.sections[section]?.questions.slice(0, at) ?? [])].filter((question) => question.kind !== 'statement');
 }
 
-/** Which linkages fit who may answer; the strongest first. */
-export function linkages(access: Surveys.Access, proof: boolean): Surveys.Linkage[] {
-  if (access === 'anyone') return proof ? ['confidential', 'pseudonymous'] : ['unlinked'];
-  if (access === 'link') return proof ? ['confidential', 'pseudonymous', 'named'] : ['confidential', 'named'];
+/** Which linkages fit who may answer and what they show; what tells the least of them comes first. */
+export function linkages(access: Surveys.Access, proofs: readonly string[]): Surveys.Linkage[] {
+  if (access === 'anyone') return proofs.length > 0 ? ['anonymous', 'confidential', 'pseudonymous', 'named'] : ['unlinked'];
+  if (access === 'link') return proofs.length > 0 ? ['confidential', 'pseudonymous', 'named'] : ['confidential', 'named'];
   return ['confidential', 'pseudonymous', 'named'];
 }
 
 /** Settings that fit each other again after one of them has changed. */
 export function settle(settings: Surveys.Settings): void {
-  const possible = linkages(settings.access, settings.step_up.length > 0);
+  // Whoever has a PIN can show it: it belongs to a personal link or an account.
+  if (settings.access === 'anyone') settings.step_up = settings.step_up.filter((method) => method !== 'pin');
+  const possible = linkages(settings.access, settings.step_up);
   if (!possible.includes(settings.linkage)) settings.linkage = possible[0] ?? 'unlinked';
   if (settings.linkage === 'named') settings.group_min = 1;
 }
