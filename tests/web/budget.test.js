@@ -51,9 +51,9 @@ test("the first load and each later route keep their budgets", { timeout: 120_00
   assert.ok(first.script > 10_000, `${first.script} bytes of script were counted`);
   assert.ok(first.script <= FIRST_SCRIPT_BYTES_MAX, `the first load has ${first.script} bytes of script`);
   assert.ok(first.all <= FIRST_LOAD_BYTES_MAX, `the first load is ${first.all} bytes`);
-  for (const place of ["people", "plugins"]) {
+  for (const [place, item] of [["people", "person"], ["plugins", "plugin"], ["surveys", "survey"]]) {
     await page.getByTestId(`place-${place}`).click();
-    await page.getByTestId(place === "people" ? "person" : "plugin").first().waitFor();
+    await page.getByTestId(item).first().waitFor();
     const route = await loaded.next();
     assert.ok(route.all <= LATER_ROUTE_BYTES_MAX, `${place} is ${route.all} bytes`);
   }

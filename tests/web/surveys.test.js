@@ -184,6 +184,7 @@ test("people are invited by personal links, which are shown once, and those who 
   await anna.goto(at(`/surveys/${id}/invitations`));
   await anna.getByTestId("recipients").fill("Eva Ek\nnils@example.org\n");
   await anna.getByTestId("make-links").click();
+  await anna.getByTestId("personal-link").first().waitFor();
   const links = await anna.getByTestId("personal-link").allInnerTexts();
   assert.equal(links.length, 2);
   const eva = await openPage(browser, { viewport: PHONE });
@@ -215,7 +216,10 @@ test("two who write at once both keep what they wrote, and so does one whose lin
   const { id } = await call(server, "acme", "anna", "plugins/surveys/create", { template: "nps" });
   const anna = await openPage(browser);
   await signIn(anna, acme, "anna");
+  // When the line stands it is fetched for the last time; what changes behind that is a conflict.
+  const fetched = new Promise((done) => anna.on("websocket", (line) => line.on("framereceived", ({ payload }) => String(payload).includes('"faults"') && done())));
   await anna.goto(at(`/surveys/${id}`));
+  await fetched;
   await anna.getByTestId("survey-name").waitFor();
   const { definition } = await call(server, "acme", "anna", "plugins/surveys/get", { survey: id });
   await call(server, "acme", "anna", "plugins/surveys/save", { survey: id, definition: { ...definition, title: { sv: "Den andras", en: "The other's" } } });

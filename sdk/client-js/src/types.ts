@@ -375,6 +375,7 @@ export interface Methods extends SurveyMethods {
   'groups/delete': M<{ group: GroupId }, unknown>;
   'groups/add_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
   'groups/remove_member': M<{ group: GroupId; user: UserId }, { group: Group }>;
+  'stepup/make_pin': M<{ plugin: string; scope: string }, { pin: string }>;
   'roles/permissions': M<Empty, { items: PermissionInfo[] }>;
   'roles/list': M<Empty, { items: RoleInfo[] }>;
   'roles/create': M<{ name: string; permissions: string[] }, { id: RoleId; role: RoleInfo }>;

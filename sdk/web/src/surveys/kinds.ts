@@ -15,8 +15,8 @@ export const KIND_GROUPS: { id: 'choose' | 'judge' | 'write' | 'tell' | 'other';
 ];
 
 export const ICONS: Record<Kind, IconName> = {
-  single_choice: 'check',
-  multiple_choice: 'check',
+  single_choice: 'radio',
+  multiple_choice: 'boxes',
   dropdown: 'chevron',
   yes_no: 'check',
   scale: 'bars',
@@ -26,10 +26,10 @@ export const ICONS: Record<Kind, IconName> = {
   short_text: 'edit',
   long_text: 'lines',
   number: 'hash',
-  date: 'clock',
+  date: 'calendar',
   time: 'clock',
-  email: 'send',
-  phone: 'person',
+  email: 'mail',
+  phone: 'phone',
   url: 'globe',
   consent: 'hand',
   signature: 'edit',

@@ -109,21 +109,19 @@ export function earlier(definition: Definition, section: number, at: number): Qu
   return [...before, ...(definition.sections[section]?.questions.slice(0, at) ?? [])].filter((question) => question.kind !== 'statement');
 }
 
-/** Which linkages fit who may answer; the strongest first. */
-export function linkages(access: Surveys.Access, proofs: string[]): Surveys.Linkage[] {
-  const proof = proofs.length > 0;
-  // A PIN says nothing of who has it.
-  const byEid = proof && !proofs.includes('pin');
-  if (access === 'anyone' && byEid) return ['anonymous', 'confidential', 'pseudonymous', 'named'];
-  if (access === 'anyone') return proof ? ['confidential', 'pseudonymous'] : ['unlinked'];
-  if (access === 'link') return proof ? ['confidential', 'pseudonymous', 'named'] : ['confidential', 'named'];
+/** Which linkages fit who may answer and what they show; what tells the least of them comes first. */
+export function linkages(access: Surveys.Access, proofs: readonly string[]): Surveys.Linkage[] {
+  if (access === 'anyone') return proofs.length > 0 ? ['anonymous', 'confidential', 'pseudonymous', 'named'] : ['unlinked'];
+  if (access === 'link') return proofs.length > 0 ? ['confidential', 'pseudonymous', 'named'] : ['confidential', 'named'];
   return ['confidential', 'pseudonymous', 'named'];
 }
 
 /** Settings that fit each other again after one of them has changed. */
 export function settle(settings: Surveys.Settings): void {
-  const possible = linkages(settings.access, settings.step_up);
+  // Whoever has a PIN can show it: it belongs to a personal link or an account.
+  if (settings.access === 'anyone') settings.step_up = settings.step_up.filter((method) => method !== 'pin');
   // Anonymity has a price (script, lost tickets), so it is chosen and not come by.
+  const possible = linkages(settings.access, settings.step_up);
   if (!possible.includes(settings.linkage)) settings.linkage = possible.find((each) => each !== 'anonymous') ?? 'unlinked';
   if (settings.linkage === 'named') settings.group_min = 1;
 }

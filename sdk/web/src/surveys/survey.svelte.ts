@@ -69,13 +69,16 @@ export class OpenSurvey {
 
   async load(): Promise<void> {
     try {
+      const before = this.#sent;
       const full = await client.call('plugins/surveys/get', { survey: this.id });
+      // What was saved while this was on its way is newer.
+      if (this.#sent !== before) return await this.load();
       this.full = full;
-      this.faults = full.faults;
-      this.problem = undefined;
-      this.#changedAt = full.summary.changed_at_ms;
-      // What is being written here is not taken away by what comes.
+      // What is being written here is not taken away by what comes, nor saved over what came from elsewhere.
       if (this.definition && this.saving !== 'saved') return;
+      this.problem = undefined;
+      this.faults = full.faults;
+      this.#changedAt = full.summary.changed_at_ms;
       this.#take(full.definition);
       const kept = this.editable ? readJson<Kept>(this.#key) : undefined;
       if (kept && JSON.stringify(kept.definition) !== this.#last) {

@@ -51,6 +51,11 @@ export const icons = {
   up: ['M12 19V5', 'm6 11 6-6 6 6'],
   survey: ['M5 4h14v16.5H5z', 'm8 9.3 1.2 1.2L11.5 8', 'M14 9.5h2.5', 'm8 15.3 1.2 1.2L11.5 14', 'M14 15.5h2.5'],
   link: ['M10 14a4 4 0 0 0 5.7 0l3-3a4 4 0 0 0-5.7-5.7l-1 1', 'M14 10a4 4 0 0 0-5.7 0l-3 3a4 4 0 0 0 5.7 5.7l1-1'],
+  radio: ['M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16Z', 'M12 14a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z'],
+  boxes: ['M4.5 4.5h15v15h-15z', 'm8.5 12 2.5 2.5 4.5-5'],
+  mail: ['M3.5 6h17v12h-17z', 'm4 7 8 6 8-6'],
+  calendar: ['M4 6h16v14H4z', 'M4 10h16', 'M8 3.5v4', 'M16 3.5v4'],
+  phone: ['M6 3.5h3l1.5 4-2 1.5a11 11 0 0 0 6 6l1.5-2 4 1.5v3a2 2 0 0 1-2 2A15 15 0 0 1 4 5.5a2 2 0 0 1 2-2Z'],
 } satisfies Record<string, string[]>;
 
 export type IconName = keyof typeof icons;
