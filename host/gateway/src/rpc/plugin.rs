@@ -164,7 +164,6 @@ pub(crate) fn caller(gateway: &Gateway, invocation: &Invocation) -> Result<Calle
             .permissions_of(invocation.tenant.id, claims.user)
             .map_err(super::session::refused)?,
         assurance: ASSURANCE_PASSWORD.to_owned(),
-        origin: None,
         ticket: None,
         proof: invocation.proof.clone().map(|token| ShownProof {
             token: token.into(),
