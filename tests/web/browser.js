@@ -17,7 +17,7 @@ const FLAGS = [
 ];
 
 /** A loaded machine is slow; a test that waits longer is broken. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
 
 export const SCREENSHOTS = resolve(process.env.VAXEL_SCREENSHOTS ?? "../../target/screenshots");
 

@@ -26,7 +26,8 @@ export async function crowd(page, server) {
   };
   await leave();
   line.send(manyMessages(own, MESSAGES));
-  await page.getByText(`Meddelande ${MESSAGES}`).first().waitFor();
+  // Each frame goes through the debugger, which takes its time.
+  await page.getByText(`Meddelande ${MESSAGES}`).first().waitFor({ timeout: 200_000 });
   return { own, line, enter, leave };
 }
 

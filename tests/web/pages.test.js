@@ -268,8 +268,7 @@ test("the palette finds pages, those outside the navigation too, and for adminis
   await signIn(anna, acme, "anna");
   assert.equal(await anna.getByTestId("place-page:paged/survey").count(), 0);
   await find(anna, "surv");
-  await hit(anna, "Survey").waitFor();
-  await anna.keyboard.press("Enter");
+  await hit(anna, "Survey").click();
   await anna.getByTestId("plugin-page").waitFor();
   assert.equal(new URL(anna.url()).pathname, "/x/paged/survey");
   // One that shows nothing without more behind its address is offered to nobody.
