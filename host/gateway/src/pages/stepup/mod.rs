@@ -207,7 +207,7 @@ impl Asking<'_> {
             html.tag("<p><label for=\"pin\">").text(words.pin).tag(
                 "</label></p><p><input id=\"pin\" name=\"_pin\" type=\"text\" inputmode=\"numeric\" \
                  autocomplete=\"one-time-code\" required maxlength=\"20\"></p>\
-                 <p><button name=\"_step\" value=\"pin\" class=\"positive\">",
+                 <p><button name=\"_step\" value=\"pin\" class=\"button positive\">",
             );
             html.text(words.go_on).tag("</button></p></form>");
         }
@@ -221,9 +221,10 @@ impl Asking<'_> {
             html.tag("<h2>").text(words.bankid).tag("</h2><p>");
             html.text(question.text(self.locale())).tag("</p>");
             self.form(&mut html);
-            html.tag("<p><button name=\"_step\" value=\"here\" class=\"positive\">");
-            html.text(words.here)
-                .tag("</button></p><p><button name=\"_step\" value=\"elsewhere\">");
+            html.tag("<p><button name=\"_step\" value=\"here\" class=\"button positive\">");
+            html.text(words.here).tag(
+                "</button></p><p><button name=\"_step\" value=\"elsewhere\" class=\"button\">",
+            );
             html.text(words.elsewhere).tag("</button></p></form>");
         } else if !self.has(ProofMethod::Pin) {
             html.tag("<div class=\"notice attention\"><p>")

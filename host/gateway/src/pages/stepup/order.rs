@@ -150,7 +150,7 @@ impl<'a> At<'a> {
                     .tag("</blockquote></div>");
                 html.tag("<form method=\"post\"")
                     .attribute("action", &format!("/stepup/{}", self.id))
-                    .tag("><p><button>")
+                    .tag("><p><button class=\"button\">")
                     .text(words.cancel)
                     .tag("</button></p></form>");
             }
