@@ -20,7 +20,7 @@ before(async () => {
   bertil = await openPage(browser);
   await signIn(anna, acme, "anna");
   await signIn(bertil, acme, "bertil");
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();

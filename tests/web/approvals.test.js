@@ -22,7 +22,7 @@ before(async () => {
   browser = await startBrowser();
   greta = await openPage(browser);
   await signIn(greta, globex, "greta");
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();

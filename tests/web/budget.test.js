@@ -35,14 +35,14 @@ before(async () => {
   server = await startServer();
   acme = server.url("acme");
   browser = await startBrowser();
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
   await server?.stop();
 });
 
-test("the first load and each later route keep their budgets", { timeout: 120_000 }, async () => {
+test("the first load and each later route keep their budgets", { timeout: 400_000 }, async () => {
   const page = await openPage(browser);
   const loaded = weigh(page);
   await signIn(page, acme, "anna");
@@ -67,7 +67,7 @@ test("the first load and each later route keep their budgets", { timeout: 120_00
   await page.context().close();
 });
 
-test("the pages carry a strict policy, and what never changes is kept", { timeout: 60_000 }, async () => {
+test("the pages carry a strict policy, and what never changes is kept", { timeout: 240_000 }, async () => {
   const page = await openPage(browser);
   const asset = page.waitForResponse((response) => /\/assets\/.+\.js$/.test(response.url()));
   const response = await page.goto(acme);
@@ -81,7 +81,7 @@ test("the pages carry a strict policy, and what never changes is kept", { timeou
   await page.context().close();
 });
 
-test(`with ${MESSAGES} messages and ${CONVERSATIONS} conversations in memory an interaction touches what it changes`, { timeout: 300_000 }, async (t) => {
+test(`with ${MESSAGES} messages and ${CONVERSATIONS} conversations in memory an interaction touches what it changes`, { timeout: 900_000 }, async (t) => {
   const page = await openPage(browser);
   const { own, line, enter, leave } = await crowd(page, server);
   assert.equal(await page.getByTestId("conversations").getByRole("listitem").first().getAttribute("aria-setsize"), String(CONVERSATIONS));

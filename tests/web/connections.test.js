@@ -25,7 +25,7 @@ before(async () => {
   server = await startServer({ config: outside.config });
   acme = server.url("acme");
   browser = await startBrowser(["--host-resolver-rules=MAP *.outside.test 127.0.0.1"]);
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -47,7 +47,7 @@ async function goesThere(page) {
   return there;
 }
 
-test("what is off asks nobody for a connection, and it comes when it is switched on", { timeout: 120_000 }, async () => {
+test("what is off asks nobody for a connection, and it comes when it is switched on", { timeout: 400_000 }, async () => {
   await call(server, "acme", "anna", "plugins/disable", { plugin: "outside" });
   const page = await openPage(browser, { ignoreHTTPSErrors: true });
   await signIn(page, acme, "bertil");
@@ -66,7 +66,7 @@ test("what is off asks nobody for a connection, and it comes when it is switched
   await page.context().close();
 });
 
-test("an administrator makes us known there, and everybody agrees for themselves", { timeout: 180_000 }, async () => {
+test("an administrator makes us known there, and everybody agrees for themselves", { timeout: 600_000 }, async () => {
   const anna = await openPage(browser, { ignoreHTTPSErrors: true });
   await signIn(anna, acme, "anna");
   await settings(anna);
@@ -113,7 +113,7 @@ test("an administrator makes us known there, and everybody agrees for themselves
   }
 });
 
-test("whoever says no there has no connection, and is told so", { timeout: 120_000 }, async () => {
+test("whoever says no there has no connection, and is told so", { timeout: 400_000 }, async () => {
   await call(server, "acme", "bertil", "users/update_me", { locale: "en" });
   const page = await openPage(browser, { ignoreHTTPSErrors: true, locale: "en-GB" });
   await signIn(page, acme, "bertil");

@@ -24,7 +24,7 @@ before(async () => {
   group = (await call(server, "acme", "anna", "plugins/chat/conversations.create", { kind: "group", name: "Tangentgruppen", members: [people.bertil] })).conversation;
   await call(server, "acme", "bertil", "plugins/chat/messages.send", { conversation: group.id, text: "Vem tar kvällen?", local_id: "fraga" });
   anna = await openPage(browser);
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();

@@ -31,7 +31,7 @@ before(async () => {
   direct = await call(server, "acme", "anna", "plugins/chat/conversations.create", { kind: "direct", members: [people.bertil] });
   await openConversation(anna, acme, direct.id);
   await openConversation(bertil, acme, direct.id);
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -215,7 +215,7 @@ test("a browser that reports being offline and online again misses nothing", asy
   assert.equal(await messages(bertil, "Hör du mig?").count(), 1);
 });
 
-test("a restart of the server loses nothing, and nobody signs in again", { timeout: 240_000 }, async () => {
+test("a restart of the server loses nothing, and nobody signs in again", { timeout: 600_000 }, async () => {
   await say(bertil, "Strax före omstarten");
   await delivered(anna, "Strax före omstarten").waitFor();
   await server.restart();

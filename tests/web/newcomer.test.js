@@ -26,7 +26,7 @@ before(async () => {
   direct = await call(server, "acme", "anna", "plugins/chat/conversations.create", { kind: "direct", members: [people.bertil] });
   await openConversation(anna, acme, direct.id);
   await openConversation(bertil, acme, direct.id);
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();

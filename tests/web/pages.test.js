@@ -27,7 +27,7 @@ before(async () => {
   server.plug("paged", "acme");
   acme = server.url("acme");
   browser = await startBrowser();
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -45,7 +45,7 @@ function asks(page) {
 
 for (const [language, locale] of Object.entries(LOCALES)) {
   for (const scheme of ["light", "dark"]) {
-    test(`public pages and pages in the app in ${language}, ${scheme}, at each width`, { timeout: 300_000 }, async () => {
+    test(`public pages and pages in the app in ${language}, ${scheme}, at each width`, { timeout: 900_000 }, async () => {
       const found = [];
       const nobody = await openPage(browser, { colorScheme: scheme, locale });
       for (const [name, path] of [["survey", "/p/paged/survey"], ["hostile", "/p/paged/hostile"], ["thanks", "/p/paged/survey/thanks"]]) {
@@ -76,7 +76,7 @@ for (const [language, locale] of Object.entries(LOCALES)) {
   }
 }
 
-test("a public form is filled by keyboard, keeps what was typed when it is refused, and is sent without loading anew", { timeout: 120_000 }, async () => {
+test("a public form is filled by keyboard, keeps what was typed when it is refused, and is sent without loading anew", { timeout: 400_000 }, async () => {
   const page = await openPage(browser, { locale: "en-GB" });
   await page.goto(at("/p/paged/survey"));
   await page.evaluate(() => (window.still = true));
@@ -115,7 +115,7 @@ test("a public form is filled by keyboard, keeps what was typed when it is refus
   await page.context().close();
 });
 
-test("a public form needs no script, and the whole page is small", { timeout: 120_000 }, async () => {
+test("a public form needs no script, and the whole page is small", { timeout: 400_000 }, async () => {
   const page = await openPage(browser, { locale: "sv-SE", javaScriptEnabled: false });
   let bytes = 0;
   page.on("response", async (response) => {
@@ -132,7 +132,7 @@ test("a public form needs no script, and the whole page is small", { timeout: 12
 
 const HOSTILE = ["javascript", "spaced", "data", "http", "image", "unknown-key", "html-key", "execute", "deep", "huge-text", "many", "clobber", "token", "lang", "next"];
 
-test("a hostile page gets no token, runs no script and asks nobody else", { timeout: 180_000 }, async () => {
+test("a hostile page gets no token, runs no script and asks nobody else", { timeout: 600_000 }, async () => {
   await call(server, "acme", "anna", "users/update_me", { locale: "en" });
   const page = await openPage(browser, { locale: "en-GB" });
   const asked = asks(page);
@@ -167,7 +167,7 @@ test("a hostile page gets no token, runs no script and asks nobody else", { time
   await page.context().close();
 });
 
-test("answers of /hooks/ are nothing to a browser", { timeout: 120_000 }, async () => {
+test("answers of /hooks/ are nothing to a browser", { timeout: 400_000 }, async () => {
   const page = await openPage(browser);
   await signIn(page, acme, "anna");
   const outcome = await page.evaluate(async () => {
@@ -188,7 +188,7 @@ test("answers of /hooks/ are nothing to a browser", { timeout: 120_000 }, async 
   await page.context().close();
 });
 
-test("a board in the app: refused, kept, saved, and news of others come by themselves", { timeout: 180_000 }, async () => {
+test("a board in the app: refused, kept, saved, and news of others come by themselves", { timeout: 600_000 }, async () => {
   await call(server, "acme", "anna", "users/update_me", { locale: "en" });
   const page = await openPage(browser, { locale: "en-GB" });
   await signIn(page, acme, "anna");
@@ -210,7 +210,7 @@ test("a board in the app: refused, kept, saved, and news of others come by thems
   await text.fill("The lift is out of order");
   await page.context().setOffline(true);
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByTestId("page-trouble").waitFor({ timeout: 60_000 });
+  await page.getByTestId("page-trouble").waitFor({ timeout: 240_000 });
   assert.equal(await text.inputValue(), "The lift is out of order");
   await page.context().setOffline(false);
   await page.getByRole("button", { name: "Save" }).click();
@@ -227,7 +227,7 @@ test("a board in the app: refused, kept, saved, and news of others come by thems
   await page.context().close();
 });
 
-test("switched off, a page and its place are gone within a second with a kind word, and back with what was typed", { timeout: 180_000 }, async () => {
+test("switched off, a page and its place are gone within a second with a kind word, and back with what was typed", { timeout: 600_000 }, async () => {
   const page = await openPage(browser, { locale: "en-GB" });
   let heardAt;
   page.on("websocket", (line) => line.on("framereceived", ({ payload }) => String(payload).includes("plugins.switched") && (heardAt ??= Date.now())));
@@ -257,7 +257,7 @@ test("switched off, a page and its place are gone within a second with a kind wo
   await page.context().close();
 });
 
-test("the palette finds pages, those outside the navigation too, and for administrators plugins", { timeout: 120_000 }, async () => {
+test("the palette finds pages, those outside the navigation too, and for administrators plugins", { timeout: 400_000 }, async () => {
   await call(server, "acme", "anna", "users/update_me", { locale: "en" });
   const find = async (page, words) => {
     await page.keyboard.press("Control+k");
@@ -357,7 +357,7 @@ function tree(roll) {
   return { type: "Page", title: `Tree ${say()}`, body: Array.from({ length: 1 + roll(6) }, () => element(1)), actions: roll(2) === 0 ? [action()] : [] };
 }
 
-test("random trees never bring a script and never break the page", { timeout: 300_000 }, async () => {
+test("random trees never bring a script and never break the page", { timeout: 900_000 }, async () => {
   await call(server, "acme", "anna", "users/update_me", { locale: "en" });
   const page = await openPage(browser, { locale: "en-GB" });
   const asked = asks(page);

@@ -22,7 +22,7 @@ before(async () => {
   server = await startServer();
   acme = server.url("acme");
   browser = await startBrowser();
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -61,7 +61,7 @@ const VIEWS = [
 ];
 
 for (const [language, scheme] of [["sv", "light"], ["en", "dark"], ["en", "light"], ["sv", "dark"]]) {
-  test(`every state of plugins in ${language}, ${scheme}, at each width`, { timeout: 300_000 }, async () => {
+  test(`every state of plugins in ${language}, ${scheme}, at each width`, { timeout: 900_000 }, async () => {
     const { page } = await standing({ colorScheme: scheme }, language);
     const found = [];
     for (const { name, path, open, ready } of VIEWS) {

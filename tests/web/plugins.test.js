@@ -92,7 +92,7 @@ before(async () => {
   await signIn(anna, acme, "anna");
   other = await openPage(browser, { viewport: { width: 360, height: 740 } });
   await signIn(other, acme, "anna");
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 export const PASSWORD = "one-two-buckle-my-shoe";
 
 /** A debug build on a loaded machine fills its demo slowly. */
-const READY_MS_MAX = 180_000;
+const READY_MS_MAX = 300_000;
 
 export const BINARY = resolve(process.env.VAXEL_BINARY ?? "../../target/debug/vaxel");
 

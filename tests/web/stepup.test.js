@@ -64,7 +64,7 @@ before(async () => {
   acme = server.url("acme");
   await call(server, "acme", "anna", "stepup/set_bankid", standin.party);
   browser = await startBrowser();
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -126,7 +126,7 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"]]) {
   const phone = () => openPage(browser, { viewport: PHONE, colorScheme: scheme, locale: LOCALES[language], isMobile: true, hasTouch: true });
   const look = async (page, name) => assert.deepEqual(await inspect(page, `stepup-${name}-${scheme}-${language}`), []);
 
-  test(`a survey behind a PIN on a phone in ${language}, ${scheme}`, { timeout: 180_000 }, async () => {
+  test(`a survey behind a PIN on a phone in ${language}, ${scheme}`, { timeout: 600_000 }, async () => {
     const survey = await asks(`Pulsen ${language}`, { access: "link", step_up: ["pin"], linkage: "confidential" });
     const { items } = await call(server, "acme", "anna", "plugins/surveys/invitations.create", { survey: survey.id, recipients: ["Eva"] });
     const scope = `answer/${survey.id}/${items[0].id}`;
@@ -146,7 +146,7 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"]]) {
     await page.context().close();
   });
 
-  test(`a survey behind BankID on a phone in ${language}, ${scheme}`, { timeout: 180_000 }, async () => {
+  test(`a survey behind BankID on a phone in ${language}, ${scheme}`, { timeout: 600_000 }, async () => {
     const survey = await asks(`Vården ${language}`, { step_up: ["bankid"], linkage: "confidential" });
     const page = await phone();
     await page.goto(new URL(survey.address, acme).href);
@@ -162,7 +162,7 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"]]) {
     await page.context().close();
   });
 
-  test(`an anonymous survey on a phone in ${language}, ${scheme}`, { timeout: 180_000 }, async () => {
+  test(`an anonymous survey on a phone in ${language}, ${scheme}`, { timeout: 600_000 }, async () => {
     const survey = await asks(`Trivsel ${language}`, { step_up: ["bankid"], linkage: "anonymous" });
     const page = await phone();
     await page.goto(new URL(survey.address, acme).href);
@@ -189,7 +189,7 @@ for (const [language, scheme] of [["sv", "light"], ["en", "dark"]]) {
   });
 }
 
-test("without script nobody is anonymous, and it says so", { timeout: 120_000 }, async () => {
+test("without script nobody is anonymous, and it says so", { timeout: 400_000 }, async () => {
   const survey = await asks("Trivsel", { step_up: ["bankid"], linkage: "anonymous" });
   const page = await openPage(browser, { viewport: PHONE, locale: "sv-SE", javaScriptEnabled: false });
   await page.goto(new URL(survey.address, acme).href);

@@ -24,7 +24,7 @@ before(async () => {
   server = await startServer();
   acme = server.url("acme");
   browser = await startBrowser();
-}, { timeout: 300_000 });
+}, { timeout: 900_000 });
 
 after(async () => {
   await browser?.close();
@@ -50,7 +50,7 @@ async function addQuestion(page, kind, label, options = []) {
 /** Sends a page of a survey, on which everything is answered. */
 const goOn = (page) => page.locator("form button[type=submit]").first().click();
 
-test("an administrator takes a survey from idea to export, and people answer it on their phones", { timeout: 300_000 }, async () => {
+test("an administrator takes a survey from idea to export, and people answer it on their phones", { timeout: 900_000 }, async () => {
   const anna = await openPage(browser);
   await signIn(anna, acme, "anna");
   await anna.getByTestId("place-surveys").click();
@@ -177,7 +177,7 @@ async function linked() {
   return id;
 }
 
-test("people are invited by personal links, which are shown once, and those who have not answered are reminded", { timeout: 120_000 }, async () => {
+test("people are invited by personal links, which are shown once, and those who have not answered are reminded", { timeout: 400_000 }, async () => {
   const id = await linked();
   const anna = await openPage(browser);
   await signIn(anna, acme, "anna");
@@ -212,7 +212,7 @@ test("people are invited by personal links, which are shown once, and those who 
   await anna.context().close();
 });
 
-test("two who write at once both keep what they wrote, and so does one whose line is cut", { timeout: 120_000 }, async () => {
+test("two who write at once both keep what they wrote, and so does one whose line is cut", { timeout: 400_000 }, async () => {
   const { id } = await call(server, "acme", "anna", "plugins/surveys/create", { template: "nps" });
   const anna = await openPage(browser);
   await signIn(anna, acme, "anna");
@@ -241,7 +241,7 @@ test("two who write at once both keep what they wrote, and so does one whose lin
   await anna.context().close();
 });
 
-test("every view of surveys in both languages, at each width", { timeout: 300_000 }, async () => {
+test("every view of surveys in both languages, at each width", { timeout: 900_000 }, async () => {
   const { items } = await call(server, "acme", "anna", "plugins/surveys/list", {});
   const demo = items.find((survey) => survey.slug === "ditt-besok");
   assert.equal(demo.answers, 300, "the demo's survey is there from the start");
