@@ -16,7 +16,9 @@ pub(crate) fn take(open: &Open, answers: Answers) -> Result<()> {
     let who = person::admit(open, open.link.as_deref())?;
     places(open, &answers)?;
     put(open, answers, who, day_of(clock::now_ms()))?;
-    if open.survey.settings.group_min == 1 {
+    let settings = &open.survey.settings;
+    // An anonymous answer's moment is told to nobody: who was seen to answer just then would be known by it.
+    if settings.group_min == 1 && settings.linkage != Linkage::Anonymous {
         live::tell(&open.id)?;
     }
     Ok(())

@@ -82,6 +82,13 @@ fn an_anonymous_answer_has_a_day_and_a_random_place_and_nobody() {
         house.mock.proven(&purpose, "anonymous", None);
         house.answers(&open, json!({"c": colour})).unwrap();
     }
+    let told = house.mock.told();
+    assert!(
+        !told
+            .iter()
+            .any(|told| told.topic == "surveys.results.changed"),
+        "an anonymous answer's moment was told"
+    );
     let keys: Vec<String> = house
         .mock
         .keys()
